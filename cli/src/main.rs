@@ -1,0 +1,2 @@
+//! `malti`: the command-line companion of libmalti.
+fn main() {}

@@ -1,0 +1,98 @@
+//! One request as it is kept: its fields, their limits, and the packed form in which the buffer holds it.
+//!
+//! Packed, a record is a 24-byte header and the bytes of its fields, 8-aligned:
+//!
+//! | bytes | what |
+//! |---|---|
+//! | 0–7 | `created_at`, microseconds since 1970 UTC, little-endian |
+//! | 8–11 | response time in whole milliseconds |
+//! | 12–13 | whole length in bytes, a multiple of 8 |
+//! | 14–15 | status |
+//! | 16–23 | lengths of method, endpoint, consumer, context |
+
+/// The bytes of a field that are kept; what the server keeps (500 code points) always fits.
+pub const FIELD_MAX: usize = 2_000;
+/// The largest response time in milliseconds: the server's column is a 32-bit integer.
+pub const RESPONSE_TIME_MAX_MS: u32 = i32::MAX as u32;
+/// The latest `created_at`, 9999-12-31T23:59:59.999999Z, in microseconds since 1970 UTC.
+pub const CREATED_AT_MAX_US: i64 = 253_402_300_799_999_999;
+
+const HEADER: usize = 24;
+/// The largest packed record.
+pub const PACKED_MAX: usize = (HEADER + 4 * FIELD_MAX + 7) & !7;
+
+/// One request, its text still as the host gave it (raw bytes, at most [`FIELD_MAX`] each).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RawRecord<'a> {
+    /// HTTP method, as given.
+    pub method: &'a [u8],
+    /// Route pattern or path, as given.
+    pub endpoint: &'a [u8],
+    /// HTTP status, 100–999.
+    pub status: u16,
+    /// Response time in whole milliseconds, at most [`RESPONSE_TIME_MAX_MS`].
+    pub response_time_ms: u32,
+    /// Who called; empty: `anonymous`.
+    pub consumer: &'a [u8],
+    /// Free text; empty: absent.
+    pub context: &'a [u8],
+    /// When the response ended, microseconds since 1970 UTC, 0–[`CREATED_AT_MAX_US`].
+    pub created_at_us: i64,
+}
+
+impl<'a> RawRecord<'a> {
+    /// Bytes that [`pack`](Self::pack) writes.
+    #[inline]
+    pub fn packed_len(&self) -> usize {
+        (HEADER + self.method.len() + self.endpoint.len() + self.consumer.len() + self.context.len() + 7) & !7
+    }
+
+    /// Writes the packed form to the start of `out`, which must hold [`packed_len`](Self::packed_len) bytes.
+    #[inline]
+    pub fn pack(&self, out: &mut [u8]) {
+        let len = self.packed_len();
+        let out = &mut out[..len];
+        out[0..8].copy_from_slice(&self.created_at_us.to_le_bytes());
+        out[8..12].copy_from_slice(&self.response_time_ms.to_le_bytes());
+        out[12..14].copy_from_slice(&(len as u16).to_le_bytes());
+        out[14..16].copy_from_slice(&self.status.to_le_bytes());
+        let mut at = HEADER;
+        for (i, field) in [self.method, self.endpoint, self.consumer, self.context].into_iter().enumerate() {
+            out[16 + 2 * i..18 + 2 * i].copy_from_slice(&(field.len() as u16).to_le_bytes());
+            out[at..at + field.len()].copy_from_slice(field);
+            at += field.len();
+        }
+    }
+
+    /// Reads the record at the start of `bytes` and its packed length; `None` where there is no whole record.
+    pub fn unpack(bytes: &'a [u8]) -> Option<(Self, usize)> {
+        let head = bytes.get(..HEADER)?;
+        let u16_at = |i: usize| u16::from_le_bytes([head[i], head[i + 1]]);
+        let len = usize::from(u16_at(12));
+        let mut rest = bytes.get(..len)?.get(HEADER..)?;
+        let mut field = |i: usize| {
+            let (text, tail) = rest.split_at_checked(usize::from(u16_at(16 + 2 * i)))?;
+            rest = tail;
+            Some(text)
+        };
+        let record = RawRecord {
+            method: field(0)?,
+            endpoint: field(1)?,
+            consumer: field(2)?,
+            context: field(3)?,
+            status: u16_at(14),
+            response_time_ms: u32::from_le_bytes([head[8], head[9], head[10], head[11]]),
+            created_at_us: i64::from_le_bytes([head[0], head[1], head[2], head[3], head[4], head[5], head[6], head[7]]),
+        };
+        Some((record, len))
+    }
+}
+
+/// The records packed one behind the other in `bytes`.
+pub fn packed(mut bytes: &[u8]) -> impl Iterator<Item = RawRecord<'_>> {
+    std::iter::from_fn(move || {
+        let (record, len) = RawRecord::unpack(bytes)?;
+        bytes = &bytes[len..];
+        Some(record)
+    })
+}

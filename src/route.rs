@@ -1,0 +1,1 @@
+//! Route patterns: one normal form for the syntax of every framework. Pure.

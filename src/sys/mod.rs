@@ -1,0 +1,1 @@
+//! Everything that differs by platform: fork, pinning, signals, threads.

@@ -1,0 +1,1 @@
+//! What a field's text becomes before it is sent.
