@@ -1,16 +1,26 @@
 //! libmalti: the client of Malti, self-hosted observability for HTTP APIs.
 //!
-//! Data goes one way: host → [`capi`] → [`client`] → buffer → sender → [`wire`] → transport → server.
+//! Data goes one way: host → `capi` → [`client`] → buffer → sender → [`wire`] → [`transport`] → server. No arrow points
+//! back. The core is synchronous: plain threads and timed waits, because an async runtime does not survive fork.
 
-#![cfg_attr(not(test), warn(clippy::unwrap_used))]
-
+mod buffer;
+pub mod capi;
+pub mod client;
 pub mod config;
 pub mod consumer;
+pub mod ledger;
 pub mod log;
+mod outcome;
+mod process;
 pub mod record;
+mod retry;
 pub mod route;
+mod sender;
+mod sys;
 pub mod text;
+pub mod transport;
 pub mod wire;
 
-pub(crate) mod sys;
-pub mod transport;
+pub use client::{Client, FlushError, Record, Recorded};
+pub use config::Config;
+pub use ledger::{State, Stats};

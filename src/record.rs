@@ -64,6 +64,11 @@ impl<'a> RawRecord<'a> {
         }
     }
 
+    /// Length of the packed record at the start of `bytes`.
+    pub(crate) fn packed_len_at(bytes: &[u8]) -> usize {
+        usize::from(u16::from_le_bytes([bytes[12], bytes[13]]))
+    }
+
     /// Reads the record at the start of `bytes` and its packed length; `None` where there is no whole record.
     pub fn unpack(bytes: &'a [u8]) -> Option<(Self, usize)> {
         let head = bytes.get(..HEADER)?;

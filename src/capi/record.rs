@@ -1,0 +1,114 @@
+//! Recording: the hot path.
+
+use std::ffi::c_char;
+
+use super::guard;
+use super::status::*;
+use super::text::{Invalid, argument, c_argument};
+use crate::client::{RawCall, Recorded};
+use crate::process;
+use crate::record::FIELD_MAX;
+
+/// Records the call that `read` makes of the arguments; without a client nothing is read.
+#[inline]
+fn submit<'a>(read: impl FnOnce() -> Result<RawCall<'a>, Invalid>) -> i32 {
+    guard(MALTI_ERR_PANIC, || {
+        let core = match process::hot() {
+            Some(core) => core,
+            None => match process::running() {
+                Ok(core) => core,
+                Err(absent) => return absent.into(),
+            },
+        };
+        match read() {
+            Ok(call) => match core.record(&call) {
+                Recorded::Kept => MALTI_OK,
+                other => status_of(other),
+            },
+            Err(invalid) => {
+                core.complain(invalid.0, || "it is NULL, but its length is not 0".to_owned());
+                MALTI_ERR_INVALID_ARGUMENT
+            }
+        }
+    })
+}
+
+#[cold]
+fn status_of(recorded: Recorded) -> i32 {
+    match recorded {
+        Recorded::Kept => MALTI_OK,
+        Recorded::Filtered => MALTI_IGNORED,
+        Recorded::Disabled => MALTI_DISABLED,
+        Recorded::NotRunning => MALTI_NOT_RUNNING,
+        Recorded::Invalid(_) => MALTI_ERR_INVALID_ARGUMENT,
+        Recorded::NoMemory => MALTI_ERR_NO_MEMORY,
+    }
+}
+
+/// Records one request. Copies what it is given and returns in tens of nanoseconds, whatever the network does; never
+/// does I/O, never calls back.
+///
+/// `method` is required, such as "GET". `endpoint` is the route pattern, such as "/users/{user_id}" (see
+/// malti_normalize_route), else the path; NULL or empty counts as "/". `status` is the HTTP status, 100 to 999.
+/// `response_time_us` is in microseconds, from the request's arrival to the end of the response body; it is sent in
+/// whole milliseconds, rounded down, at most 2147483647. `consumer` is who called (see malti_resolve_consumer); NULL
+/// or empty counts as "anonymous". `context` is free text; NULL: none. All text is UTF-8 (invalid bytes are replaced),
+/// NUL-terminated, and cut to 500 characters.
+///
+/// MALTI_OK: recorded. MALTI_IGNORED: left out by clean mode (401 and 404) or exclude_endpoints.
+/// MALTI_ERR_INVALID_ARGUMENT: `method` missing or `status` out of range; nothing recorded, counted as `invalid`, and
+/// the log names the field, once. MALTI_ERR_NO_MEMORY: nothing recorded. MALTI_NOT_RUNNING, MALTI_DISABLED: no client;
+/// no argument was checked. Any thread; not in a signal handler.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn malti_record(
+    method: *const c_char,
+    endpoint: *const c_char,
+    status: i32,
+    response_time_us: u64,
+    consumer: *const c_char,
+    context: *const c_char,
+) -> i32 {
+    // SAFETY: by this function's contract each is NULL or a NUL-terminated string.
+    submit(|| unsafe {
+        Ok(RawCall {
+            method: c_argument(method, FIELD_MAX),
+            endpoint: c_argument(endpoint, FIELD_MAX),
+            status,
+            response_time_us,
+            consumer: c_argument(consumer, FIELD_MAX),
+            context: c_argument(context, FIELD_MAX),
+            created_at_us: 0,
+        })
+    })
+}
+
+/// The same with lengths, for text that is not NUL-terminated, and with a time. A length of MALTI_NTS means that the
+/// text is NUL-terminated; NULL with length 0 is absent, NULL with any other length is MALTI_ERR_INVALID_ARGUMENT.
+/// `created_at_unix_us` is when the response ended, in microseconds since 1970-01-01 UTC, up to the year 9999; 0: now.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn malti_record_n(
+    method: *const c_char,
+    method_len: usize,
+    endpoint: *const c_char,
+    endpoint_len: usize,
+    status: i32,
+    response_time_us: u64,
+    consumer: *const c_char,
+    consumer_len: usize,
+    context: *const c_char,
+    context_len: usize,
+    created_at_unix_us: i64,
+) -> i32 {
+    // SAFETY: by this function's contract each is NULL or points to its length of bytes.
+    submit(|| unsafe {
+        Ok(RawCall {
+            method: argument("method", method, method_len, FIELD_MAX)?,
+            endpoint: argument("endpoint", endpoint, endpoint_len, FIELD_MAX)?,
+            status,
+            response_time_us,
+            consumer: argument("consumer", consumer, consumer_len, FIELD_MAX)?,
+            context: argument("context", context, context_len, FIELD_MAX)?,
+            created_at_us: created_at_unix_us,
+        })
+    })
+}

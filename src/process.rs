@@ -1,0 +1,200 @@
+//! The process-wide client behind the C ABI: who owns it, and what becomes of it at fork.
+//!
+//! All that is bound to one process hangs off two [`ForkCell`]s, which a child finds empty; only the settings, leaked
+//! and immutable, reach it. The child's first call that needs a client builds a new one from them. What the parent
+//! had in memory stays the parent's: the child touches none of its locks.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::time::{Duration, Instant};
+
+use crate::client::{Core, FlushError};
+use crate::config::Config;
+use crate::consumer::Rules;
+use crate::ledger::Stats;
+use crate::log::{self, Level, Logger, Sink};
+use crate::sys::{self, ForkCell, LeakCell};
+
+/// The client that takes records; empty before init, after shutdown and while disabled.
+static HOT: ForkCell<Core> = ForkCell::new();
+/// The same client, from the first init to the end of the process, for its last figures and log lines.
+static SHELL: ForkCell<Core> = ForkCell::new();
+/// What an init left behind, until the last owner's shutdown. Leaked, so that children can read it.
+static TENURE: LeakCell<Tenure> = LeakCell::new();
+/// The tenure that was leaked last: used again by an init with the same settings, so that cycles of init and shutdown
+/// don't grow.
+static LAST: LeakCell<Tenure> = LeakCell::new();
+/// A binding pulls log lines.
+static PULLS: AtomicBool = AtomicBool::new(false);
+
+pub(crate) struct Tenure {
+    pub(crate) config: Arc<Config>,
+    /// Who called, by these settings.
+    pub(crate) rules: Rules,
+    sink: Sink,
+    called_back: bool,
+    owners: AtomicU32,
+}
+
+/// Why there is no client to call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Absent {
+    NotRunning,
+    Disabled,
+}
+
+/// What an init did.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Started {
+    New,
+    Disabled,
+    /// One more owner of a client that already runs.
+    Shared,
+}
+
+/// Why an init failed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum InitError {
+    /// Running, with another value of this key.
+    Differs(&'static str),
+    /// A file that the settings name can't be used.
+    Unusable(String),
+}
+
+extern "C" fn in_forked_child() {
+    HOT.reset();
+    SHELL.reset();
+}
+
+/// What the running (or disabled) client was started with.
+pub(crate) fn tenure() -> Option<&'static Tenure> {
+    TENURE.get()
+}
+
+/// Holds the right to begin or end a tenure. A spinning word, not a lock: it must not be inherited held.
+struct Turn;
+
+impl Turn {
+    fn take(deadline: Option<Instant>) -> Option<Turn> {
+        while SHELL.state.compare_exchange(0, 1, Ordering::AcqRel, Ordering::Acquire).is_err() {
+            if deadline.is_some_and(|d| Instant::now() >= d) {
+                return None;
+            }
+            std::thread::sleep(Duration::from_micros(200));
+        }
+        Some(Turn)
+    }
+}
+
+impl Drop for Turn {
+    fn drop(&mut self) {
+        SHELL.state.store(0, Ordering::Release);
+    }
+}
+
+/// The client that takes records: one load.
+#[inline]
+pub(crate) fn hot() -> Option<&'static Core> {
+    HOT.get()
+}
+
+/// The running client; in a forked child the first call builds it.
+#[cold]
+pub(crate) fn running() -> Result<&'static Core, Absent> {
+    if let Some(core) = HOT.get() {
+        return Ok(core);
+    }
+    let Some(inherited) = tenure() else { return Err(Absent::NotRunning) };
+    if !inherited.config.is_enabled() {
+        return Err(Absent::Disabled);
+    }
+    let Some(_turn) = Turn::take(None) else { return Err(Absent::NotRunning) };
+    match (HOT.get(), tenure()) {
+        (Some(core), _) => Ok(core),
+        (None, Some(inherited)) => open(inherited).map_err(|_| Absent::NotRunning),
+        (None, None) => Err(Absent::NotRunning),
+    }
+}
+
+fn open(tenure: &Tenure) -> Result<&'static Core, String> {
+    let core = SHELL.get().unwrap_or_else(|| {
+        let core: &'static Core = &**Box::leak(Box::new(Core::new()));
+        SHELL.set(core);
+        core
+    });
+    core.open(tenure.config.clone(), Arc::new(Logger::new(tenure.config.log, tenure.sink.clone())))?;
+    if tenure.config.is_enabled() {
+        HOT.set(core);
+    }
+    Ok(core)
+}
+
+/// Starts the client, or adds an owner to the one that runs with the same settings.
+pub(crate) fn init(config: Config, callback: Option<Sink>) -> Result<Started, InitError> {
+    let Some(_turn) = Turn::take(None) else { return Err(InitError::Unusable("busy".to_owned())) };
+    if let Some(running) = tenure().filter(|t| t.config.is_enabled()) {
+        if let Some(key) = running.config.difference(&config) {
+            return Err(InitError::Differs(key));
+        }
+        running.owners.fetch_add(1, Ordering::AcqRel);
+        return Ok(Started::Shared);
+    }
+    sys::pin_image();
+    HOT.protect();
+    SHELL.protect();
+    sys::on_fork_child(in_forked_child);
+    let started = if config.is_enabled() { Started::New } else { Started::Disabled };
+    let same = LAST.get().filter(|last| callback.is_none() && !last.called_back && last.config.difference(&config).is_none());
+    let tenure = same.unwrap_or_else(|| {
+        let called_back = callback.is_some();
+        let sink = callback.unwrap_or(if PULLS.load(Ordering::Acquire) { Sink::Ring } else { Sink::Stderr });
+        let rules = config.rules();
+        Box::leak(Box::new(Tenure { config: Arc::new(config), rules, sink, called_back, owners: AtomicU32::new(0) }))
+    });
+    LAST.set(tenure);
+    open(tenure).map_err(InitError::Unusable)?;
+    tenure.owners.store(1, Ordering::Release);
+    TENURE.set(tenure);
+    Ok(started)
+}
+
+/// Gives one ownership back. The last one ends the client; the others only flush.
+pub(crate) fn shutdown(timeout: Duration) -> Result<bool, Absent> {
+    let deadline = Instant::now() + timeout.min(Duration::from_secs(3600));
+    let Some(turn) = Turn::take(Some(deadline)) else { return Ok(false) };
+    let Some(running) = tenure() else { return Err(Absent::NotRunning) };
+    if !running.config.is_enabled() {
+        return Err(Absent::Disabled);
+    }
+    if running.owners.fetch_sub(1, Ordering::AcqRel) > 1 {
+        drop(turn);
+        return Ok(hot().is_none_or(|core| core.flush(timeout).is_ok()));
+    }
+    TENURE.clear();
+    let Some(core) = HOT.get() else { return Ok(true) };
+    HOT.clear();
+    core.shutdown(deadline.saturating_duration_since(Instant::now()));
+    Ok(core.stats().dropped_shutdown == 0)
+}
+
+/// The ledger of the running client, or of the one that ran last.
+pub(crate) fn stats() -> Stats {
+    let _ = running();
+    SHELL.get().map_or_else(Stats::default, Core::stats)
+}
+
+/// The oldest log line that nobody has pulled yet. Asking before init makes the client keep its lines for it.
+pub(crate) fn next_log_line() -> Option<(Level, String)> {
+    PULLS.store(true, Ordering::Release);
+    SHELL.get()?.life()?.log.next()
+}
+
+/// Flush in two halves: see [`Core::flush_begin`].
+pub(crate) fn flush_begin() -> Result<u64, Result<FlushError, Absent>> {
+    running().map_err(Err)?.flush_begin().map_err(Ok)
+}
+
+/// Whether flush and shutdown are refused here.
+pub(crate) fn in_log_callback() -> bool {
+    log::in_callback()
+}

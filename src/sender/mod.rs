@@ -1,0 +1,416 @@
+//! The sender: when to send, and what to do with each outcome. One thread per client, never joined; each of its waits
+//! is timed, and ends with the life it serves.
+
+mod dissect;
+mod parallel;
+mod worker;
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::{Arc, PoisonError};
+use std::time::{Duration, Instant};
+
+use crate::buffer::{Batch, Central, Fate};
+use crate::client::{Core, Life, now_us};
+use crate::ledger::State;
+use crate::log::Level;
+use crate::outcome::{Fault, Outcome};
+use crate::retry::{Backoff, capped};
+use crate::transport::Round;
+use worker::Worker;
+
+/// The sender's own entry in the in-flight table; helpers have higher numbers.
+const SENDER: usize = 0;
+/// A batch answered 500 in so many rounds may hold the reason itself.
+const POISON_ROUNDS: u32 = 3;
+/// While a batch is nearly full, records may have come that were not signalled yet.
+const NEARLY_FULL_POLL: Duration = Duration::from_secs(1);
+
+/// The body of the sender's thread.
+pub(crate) fn run(core: Arc<Core>, life: Arc<Life>) {
+    let mut sender = Sender::new(core, life);
+    while let Some(work) = sender.wait() {
+        if catch_unwind(AssertUnwindSafe(|| sender.round(work))).is_err() {
+            sender.after_panic();
+        }
+        if work == Work::Last {
+            sender.give_up();
+            return;
+        }
+    }
+}
+
+/// What a round is for.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Work {
+    /// Whole batches, or whatever an overflowing buffer holds.
+    Batches,
+    /// Everything that waits now.
+    Everything,
+    /// Everything, before shutdown's time is up.
+    Last,
+}
+
+/// Why a round ended before its work was done.
+#[derive(Debug)]
+enum Halt {
+    Fault(Fault),
+    Misconfigured(String),
+    /// The life is over.
+    Over,
+}
+
+struct Sender {
+    core: Arc<Core>,
+    life: Arc<Life>,
+    worker: Worker,
+    backoff: Backoff,
+    batch_size: usize,
+    /// When the next round starts by itself.
+    next_round: Instant,
+    flushes_seen: u64,
+    /// Since when nothing could be delivered, and why; `None`: all is well.
+    trouble: Option<(Instant, State)>,
+    /// First record of a batch that got 500, and in how many rounds.
+    poison: Option<(u64, u32)>,
+    overflow_reported: u64,
+}
+
+impl Sender {
+    fn new(core: Arc<Core>, life: Arc<Life>) -> Self {
+        let config = &life.config;
+        let seed = now_us() as u64 ^ u64::from(std::process::id()) << 32;
+        let mut backoff = Backoff::new(config.retry_delay, seed);
+        let next_round = Instant::now() + backoff.interval(config.batch_interval);
+        Sender {
+            worker: Worker::new(&life),
+            batch_size: config.batch_records(),
+            backoff,
+            next_round,
+            core,
+            life,
+            flushes_seen: 0,
+            trouble: None,
+            poison: None,
+            overflow_reported: 0,
+        }
+    }
+
+    fn over(&self, central: &Central) -> bool {
+        central.epoch != self.life.epoch
+    }
+
+    /// Sleeps until there is something to do; `None` when this life is over.
+    fn wait(&mut self) -> Option<Work> {
+        let core = self.core.clone();
+        let mut central = core.buffer.central();
+        loop {
+            if self.over(&central) {
+                return None;
+            }
+            if central.stop_at.is_some() {
+                return Some(Work::Last);
+            }
+            if central.flushes != self.flushes_seen {
+                self.flushes_seen = central.flushes;
+                return Some(Work::Everything);
+            }
+            let left = self.next_round.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                return Some(Work::Everything);
+            }
+            if self.trouble.is_some() {
+                // Only time, a flush and shutdown are reasons to try again.
+                central = core.buffer.wait_for_work(central, None, left);
+                continue;
+            }
+            if self.batch_waits(&central) {
+                return Some(Work::Batches);
+            }
+            let need = self.wanted_records().saturating_sub(core.buffer.buffered(&central));
+            let unsignalled = core.buffer.unsignalled_at_most(self.batch_size);
+            let (need, left) =
+                if need > unsignalled { (need - unsignalled, left) } else { (need, left.min(NEARLY_FULL_POLL)) };
+            central.wake_at_bytes(self.wanted_bytes());
+            central = core.buffer.wait_for_work(central, Some(need), left);
+            central.wake_at_bytes(usize::MAX);
+        }
+    }
+
+    /// Records that are reason enough for a round.
+    fn wanted_records(&self) -> usize {
+        self.batch_size.min(self.life.config.overflow_records())
+    }
+
+    fn wanted_bytes(&self) -> usize {
+        self.life.config.batch_bytes.min(self.life.config.overflow_bytes())
+    }
+
+    fn batch_waits(&self, central: &Central) -> bool {
+        self.core.buffer.buffered(central) >= self.wanted_records() || central.queued_bytes() >= self.wanted_bytes()
+    }
+
+    fn overflowing(&self, central: &Central) -> bool {
+        central.fill_percent(self.core.buffer.buffered(central))
+            >= usize::from(self.life.config.overflow_threshold_percent)
+    }
+
+    /// From a wake-up until nothing is left to do, with connections that live as long.
+    fn round(&mut self, work: Work) {
+        let Some(transport) = &self.life.transport else { return };
+        let buffer = &self.core.buffer;
+        let troubled = self.trouble.is_some();
+        if !troubled || work != Work::Everything || buffer.central().queued() < self.batch_size {
+            buffer.seal();
+        }
+        let mut central = buffer.central();
+        let mark = if work == Work::Batches { 0 } else { central.mark() };
+        if self.over(&central) || central.is_empty() {
+            drop(central);
+            return self.round_is_done();
+        }
+        central.counters.state = State::Sending;
+        drop(central);
+
+        let round = transport.round();
+        *self.life.round.lock().unwrap_or_else(PoisonError::into_inner) = Some(round.clone());
+        let result = self.send_until(&round, mark);
+        self.life.round.lock().unwrap_or_else(PoisonError::into_inner).take();
+        match result {
+            Ok(()) => self.round_is_done(),
+            Err(halt) => self.round_failed(halt),
+        }
+    }
+
+    /// Sends what stands before `mark`, and whole batches behind it.
+    fn send_until(&mut self, round: &Round, mark: u64) -> Result<(), Halt> {
+        let core = self.core.clone();
+        let mut helpers = parallel::Helpers::none();
+        let result = loop {
+            let mut central = core.buffer.central();
+            if self.over(&central) {
+                break Err(Halt::Over);
+            }
+            let wanted = mark.max(central.flush_mark);
+            if central.first_queued() >= wanted && !self.batch_waits(&central) {
+                break Ok(());
+            }
+            if central.queued() < self.batch_size && central.first_queued() >= wanted {
+                drop(central);
+                core.buffer.seal();
+                central = core.buffer.central();
+            }
+            let overflowing = self.overflowing(&central);
+            let Some(batch) = central.take(self.batch_size, SENDER) else { break Ok(()) };
+            drop(central);
+            if let Err(halt) = self.deliver(round, batch) {
+                break Err(halt);
+            }
+            if overflowing && helpers.is_none() {
+                helpers = parallel::Helpers::start(&core, &self.life, round, self.batch_size);
+            }
+        };
+        helpers.finish(&core);
+        if result.is_err() {
+            core.buffer.central().put_back_all(SENDER);
+        }
+        result
+    }
+
+    /// Brings one batch to its end.
+    fn deliver(&mut self, round: &Round, mut batch: Batch) -> Result<(), Halt> {
+        if self.poison.is_some_and(|(first, rounds)| first == batch.first() && rounds >= POISON_ROUNDS) {
+            return self.deliver_around_poison(round, batch);
+        }
+        if self.attempt(round, &mut batch, Patience::Retries)? == Outcome::Sent {
+            self.sent(batch);
+            return Ok(());
+        }
+        self.dissect(round, batch)
+    }
+
+    /// One request with what fits of the batch (the rest goes back), and where `patience` allows, its retries. What comes back is `Sent`, `TooLarge` or `Refused` (and,
+    /// without patience, `Retry`).
+    fn attempt(&mut self, round: &Round, batch: &mut Batch, patience: Patience) -> Result<Outcome, Halt> {
+        self.worker.encode(&self.core, batch);
+        let mut retry = 0;
+        loop {
+            match self.worker.post(&self.core, &self.life, round) {
+                Outcome::Misconfigured(why) => return Err(Halt::Misconfigured(why)),
+                Outcome::Aborted => return Err(Halt::Over),
+                Outcome::Retry(fault) if patience == Patience::None && fault.is_500 => {
+                    return Ok(Outcome::Retry(fault));
+                }
+                Outcome::Retry(fault) => {
+                    if retry >= self.life.config.max_retries || !self.pause(retry, &fault) {
+                        return Err(Halt::Fault(fault));
+                    }
+                    retry += 1;
+                    self.core.buffer.central().counters.retries += 1;
+                }
+                settled => return Ok(settled),
+            }
+        }
+    }
+
+    /// Waits before a retry; cut short by a new flush and by the beginning of shutdown, which are worth a try at once.
+    /// `false`: there is no time left for another try.
+    fn pause(&mut self, retry: u32, fault: &Fault) -> bool {
+        let core = self.core.clone();
+        let pause = self.backoff.pause(retry, fault.retry_after);
+        let until = Instant::now() + pause;
+        let mut central = core.buffer.central();
+        central.counters.state = State::Retrying;
+        let stopping = central.stop_at.is_some();
+        loop {
+            if self.over(&central) {
+                return false;
+            }
+            if central.flushes != self.flushes_seen {
+                self.flushes_seen = central.flushes;
+                return true;
+            }
+            match central.stop_at {
+                Some(stop_at) if stopping && (fault.refused || until >= stop_at) => return false,
+                Some(_) if !stopping => return true,
+                _ => {}
+            }
+            let left = until.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                return true;
+            }
+            central = core.buffer.wait_for_work(central, None, left);
+        }
+    }
+
+    /// A batch is delivered: counted, and the trouble is over.
+    fn sent(&mut self, batch: Batch) {
+        let mut central = self.core.buffer.central();
+        let known = !central.is_stale(&batch);
+        central.settle(batch, Fate::Sent);
+        central.counters.state = State::Sending;
+        let behind = central.queued();
+        drop(central);
+        self.core.buffer.progressed();
+        self.poison = None;
+        if let Some((since, _)) = self.trouble.take().filter(|_| known) {
+            let after = human(since.elapsed());
+            self.life.log.log(Level::Warn, &format!("delivered again after {after}, {behind} records behind"));
+        }
+    }
+
+    fn rejected(&mut self, batch: Batch) {
+        let mut central = self.core.buffer.central();
+        central.settle(batch, Fate::Rejected);
+        drop(central);
+        self.core.buffer.progressed();
+    }
+
+    fn plan_next(&mut self, at_least: Duration) {
+        let interval = self.backoff.interval(self.life.config.batch_interval);
+        self.next_round = Instant::now() + interval.max(at_least);
+    }
+
+    fn round_is_done(&mut self) {
+        let now = Instant::now();
+        if self.next_round <= now || self.trouble.take().is_some() {
+            self.plan_next(Duration::ZERO);
+        }
+        let mut central = self.core.buffer.central();
+        if !self.over(&central) {
+            central.counters.state = State::Idle;
+            central.trim_free();
+        }
+        drop(central);
+        self.report_overflow();
+        self.core.buffer.progressed();
+    }
+
+    fn round_failed(&mut self, halt: Halt) {
+        let (state, why, retry_after) = match &halt {
+            Halt::Over => return,
+            Halt::Fault(fault) => (State::Retrying, &fault.why, fault.retry_after),
+            Halt::Misconfigured(why) => (State::Misconfigured, why, None),
+        };
+        let before = self.trouble.map(|(_, state)| state);
+        self.trouble = Some((self.trouble.map_or_else(Instant::now, |(since, _)| since), state));
+        self.plan_next(capped(retry_after));
+        let mut central = self.core.buffer.central();
+        if self.over(&central) {
+            return;
+        }
+        central.counters.state = state;
+        central.counters.last_error = Some(why.clone());
+        if state == State::Misconfigured {
+            central.refused_mark = central.flush_mark;
+        }
+        let first = central.first_queued();
+        let kept = self.core.buffer.buffered(&central);
+        drop(central);
+        self.poison = match (&halt, self.poison) {
+            (Halt::Fault(Fault { is_500: true, .. }), Some((at, rounds))) if at == first => Some((at, rounds + 1)),
+            (Halt::Fault(Fault { is_500: true, .. }), _) => Some((first, 1)),
+            _ => None,
+        };
+        self.core.buffer.progressed();
+        if before != Some(state) {
+            let to = &self.life.config.url;
+            match state {
+                State::Misconfigured => self.life.log.log(
+                    Level::Error,
+                    &format!("{to} refuses the records ({why}): check api_key, service_name and url; {kept} are kept"),
+                ),
+                _ => self.life.log.log(
+                    Level::Warn,
+                    &format!("cannot deliver to {to} ({why}): {kept} records are kept and tried again"),
+                ),
+            }
+        }
+        self.report_overflow();
+    }
+
+    /// One line when a full buffer began to let records go.
+    fn report_overflow(&mut self) {
+        let dropped = self.core.buffer.central().counters.dropped_overflow;
+        if dropped > 0 && self.overflow_reported == 0 {
+            let size = self.life.config.buffer_size;
+            self.life.log.log(
+                Level::Warn,
+                &format!("the buffer ({size} records) is full: the oldest are dropped, {dropped} so far"),
+            );
+        }
+        self.overflow_reported = dropped;
+    }
+
+    fn after_panic(&mut self) {
+        self.core.buffer.central().put_back_all(SENDER);
+        self.life.round.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let fault = Fault { why: "internal error while sending".to_owned(), retry_after: None, is_500: false, refused: false };
+        self.round_failed(Halt::Fault(fault));
+    }
+
+    /// The last round is over: shutdown need not wait any longer.
+    fn give_up(&self) {
+        let mut central = self.core.buffer.central();
+        if !self.over(&central) {
+            central.gave_up = true;
+        }
+        drop(central);
+        self.core.buffer.progressed();
+    }
+}
+
+/// Whether an attempt is made again after a fault.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Patience {
+    Retries,
+    /// A 500 is an answer like any other.
+    None,
+}
+
+fn human(time: Duration) -> String {
+    match time.as_secs() {
+        s @ 0..120 => format!("{s} s"),
+        s @ 120..7200 => format!("{} min", s / 60),
+        s => format!("{} h", s / 3600),
+    }
+}

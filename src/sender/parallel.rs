@@ -1,0 +1,93 @@
+//! Helpers for a buffer that overflows: more requests at once, for the rest of one round.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::time::Duration;
+
+use super::worker::Worker;
+use crate::buffer::Fate;
+use crate::client::{Core, Life};
+use crate::outcome::Outcome;
+use crate::sys;
+use crate::transport::Round;
+
+const HELPER_STACK: usize = 512 * 1024;
+
+/// The helpers of one round. They send only what passes at once: a batch with any other outcome goes back, and the
+/// sender, who alone decides what to do with it, goes on by itself.
+#[derive(Default)]
+pub(super) struct Helpers {
+    shared: Option<Arc<Shared>>,
+}
+
+#[derive(Default)]
+struct Shared {
+    running: AtomicUsize,
+    stop: AtomicBool,
+}
+
+impl Helpers {
+    pub(super) fn is_none(&self) -> bool {
+        self.shared.is_none()
+    }
+
+    /// Starts as many as there are whole batches for, within `max_connections`.
+    pub(super) fn start(core: &Arc<Core>, life: &Arc<Life>, round: &Round, batch_size: usize) -> Helpers {
+        let batches = core.buffer.central().queued() / batch_size;
+        let shared = Arc::new(Shared::default());
+        for number in 1..=batches.min(life.config.max_connections - 1) {
+            let (core, life, round, mine) = (core.clone(), life.clone(), round.clone(), shared.clone());
+            shared.running.fetch_add(1, Ordering::AcqRel);
+            let spawned = sys::spawn(&format!("malti-send-{number}"), HELPER_STACK, move || {
+                if catch_unwind(AssertUnwindSafe(|| help(&core, &life, &round, &mine, number, batch_size))).is_err() {
+                    core.buffer.central().put_back_all(number);
+                }
+                mine.running.fetch_sub(1, Ordering::AcqRel);
+                // Under the lock, so that the sender can't miss it between its look and its wait.
+                drop(core.buffer.central());
+                core.buffer.progressed();
+            });
+            if spawned.is_err() {
+                shared.running.fetch_sub(1, Ordering::AcqRel);
+                break;
+            }
+        }
+        Helpers { shared: Some(shared) }
+    }
+
+    /// Waits until the last one is done; a request's own time limit bounds it, and shutdown's abort.
+    pub(super) fn finish(self, core: &Core) {
+        let Some(shared) = self.shared else { return };
+        shared.stop.store(true, Ordering::Release);
+        let mut central = core.buffer.central();
+        while shared.running.load(Ordering::Acquire) > 0 {
+            central = core.buffer.wait_for_progress(central, Duration::from_secs(1));
+        }
+    }
+}
+
+fn help(core: &Core, life: &Life, round: &Round, shared: &Shared, number: usize, batch_size: usize) {
+    let mut worker = Worker::new(life);
+    while !shared.stop.load(Ordering::Acquire) {
+        let mut central = core.buffer.central();
+        if central.epoch != life.epoch || central.queued() < batch_size {
+            return;
+        }
+        let Some(mut batch) = central.take(batch_size, number) else { return };
+        drop(central);
+        worker.encode(core, &mut batch);
+        let sent = worker.post(core, life, round) == Outcome::Sent;
+        let mut central = core.buffer.central();
+        if sent {
+            central.settle(batch, Fate::Sent);
+        } else {
+            central.put_back(batch);
+        }
+        drop(central);
+        core.buffer.progressed();
+        if !sent {
+            return;
+        }
+    }
+}

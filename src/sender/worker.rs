@@ -1,0 +1,89 @@
+//! One batch into one request: encoding, the size that passes, what is remembered of the answer.
+
+use crate::buffer::Batch;
+use crate::client::{Core, Life, now_us};
+use crate::config::Compression;
+use crate::log::Level;
+use crate::outcome::{Outcome, judge};
+use crate::transport::Round;
+use crate::wire::{Body, Framing, Writer};
+
+pub(super) struct Worker {
+    writer: Writer,
+    body: Body,
+    gzip: bool,
+    /// Bodies are kept under this: the setting, or less after a 413.
+    body_max: usize,
+}
+
+impl Worker {
+    pub(super) fn new(life: &Life) -> Self {
+        let config = &life.config;
+        Worker {
+            writer: Writer::new(config.service_name(), config.node()),
+            body: Body::new(if config.is_sink() { Framing::Lines } else { Framing::Envelope }),
+            gzip: config.compression == Compression::Gzip,
+            body_max: config.batch_bytes,
+        }
+    }
+
+    /// Makes the batch the body of the next request. Records that do not fit go back to the buffer; the first always
+    /// fits.
+    pub(super) fn encode(&mut self, core: &Core, batch: &mut Batch) {
+        self.body.clear();
+        let mut fit = 0;
+        for record in batch.records() {
+            let max = if fit == 0 { usize::MAX } else { self.body_max };
+            if !self.body.push(&self.writer, &record, max) {
+                break;
+            }
+            fit += 1;
+        }
+        if fit < batch.count() {
+            let mut central = core.buffer.central();
+            let rest = central.pick(batch, |i| i >= fit);
+            central.put_back(rest);
+        }
+    }
+
+    /// Sends what was encoded, once.
+    pub(super) fn post(&mut self, core: &Core, life: &Life, round: &Round) -> Outcome {
+        let mut outcome = self.exchange(core, life, round, self.gzip);
+        if self.gzip && matches!(outcome, Outcome::Refused { .. }) {
+            outcome = self.exchange(core, life, round, false);
+            if outcome == Outcome::Sent {
+                self.gzip = false;
+                life.log.log(Level::Warn, "the server does not inflate: compression is switched off");
+            }
+        }
+        if outcome == Outcome::TooLarge && self.body.records() > 1 {
+            self.body_max = (self.body.bytes().len() / 2).min(self.body_max);
+        }
+        outcome
+    }
+
+    fn exchange(&mut self, core: &Core, life: &Life, round: &Round, gzip: bool) -> Outcome {
+        let body = self.body.bytes();
+        let length = body.len() as u64;
+        let answer = round.post(body, gzip);
+        let status = answer.as_ref().ok().map(|a| a.status);
+        let outcome = judge(answer);
+        let mut central = core.buffer.central();
+        if central.epoch == life.epoch {
+            let counters = &mut central.counters;
+            counters.last_http_status = status.unwrap_or(counters.last_http_status);
+            match &outcome {
+                Outcome::Sent => {
+                    counters.batches += 1;
+                    counters.bytes_sent += length;
+                    counters.last_success_unix_ms = now_us() / 1000;
+                }
+                Outcome::Retry(fault) => counters.last_error = Some(fault.why.clone()),
+                Outcome::Misconfigured(why) | Outcome::Refused { why, .. } => counters.last_error = Some(why.clone()),
+                Outcome::TooLarge => counters.last_error = Some("HTTP 413".to_owned()),
+                Outcome::Aborted => {}
+            }
+        }
+        outcome
+    }
+}

@@ -1,0 +1,107 @@
+//! Unix: fork handlers, pinning by `dlopen`, signal masks, one `write(2)` a log line.
+
+use std::ffi::{CStr, c_char, c_void};
+use std::io;
+use std::mem::MaybeUninit;
+use std::ptr;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+/// Runs `child` in the child process after each later fork, once registered for good.
+pub(crate) fn on_fork_child(child: extern "C" fn()) {
+    static REGISTERED: AtomicU32 = AtomicU32::new(0);
+    if REGISTERED.swap(1, Ordering::AcqRel) == 0 {
+        // SAFETY: the handler is a plain function of this image, which is never unloaded (`pin_image`).
+        unsafe { libc::pthread_atfork(None, None, Some(child)) };
+    }
+}
+
+
+/// Keeps this image loaded for ever: its threads and fork handlers outlive a `dlclose`. `-z nodelete` does not reach a
+/// static archive inside somebody's plugin.
+pub(crate) fn pin_image() {
+    static PINNED: AtomicU32 = AtomicU32::new(0);
+    if PINNED.swap(1, Ordering::AcqRel) != 0 {
+        return;
+    }
+    let mut info = MaybeUninit::<libc::Dl_info>::uninit();
+    // SAFETY: `info` is written where dladdr returns non-zero; `dli_fname` is then a C string. The handle that dlopen
+    // returns is kept for ever on purpose; a null one (a static executable) needs nothing.
+    unsafe {
+        if libc::dladdr(pin_image as *const c_void, info.as_mut_ptr()) != 0 {
+            let info = info.assume_init();
+            if !info.dli_fname.is_null() && !CStr::from_ptr(info.dli_fname).is_empty() {
+                libc::dlopen(info.dli_fname, libc::RTLD_NOW | libc::RTLD_NOLOAD | libc::RTLD_NODELETE);
+            }
+        }
+    }
+}
+
+/// Whether the process is already being torn down: never to be asked on unix.
+#[inline]
+pub(crate) fn process_ending() -> bool {
+    false
+}
+
+/// The signals of faults, which must not be blocked: a blocked one kills without a trace.
+const FAULTS: [libc::c_int; 7] =
+    [libc::SIGSEGV, libc::SIGBUS, libc::SIGFPE, libc::SIGILL, libc::SIGTRAP, libc::SIGABRT, libc::SIGSYS];
+
+/// Starts a detached thread that no signal of the host is ever delivered to.
+pub(crate) fn spawn(name: &str, stack: usize, run: impl FnOnce() + Send + 'static) -> io::Result<()> {
+    let mut before = MaybeUninit::<libc::sigset_t>::uninit();
+    // SAFETY: the sets are initialised by sigfillset and pthread_sigmask before they are read.
+    unsafe {
+        let mut blocked = MaybeUninit::<libc::sigset_t>::uninit();
+        libc::sigfillset(blocked.as_mut_ptr());
+        for fault in FAULTS {
+            libc::sigdelset(blocked.as_mut_ptr(), fault);
+        }
+        libc::pthread_sigmask(libc::SIG_SETMASK, blocked.as_ptr(), before.as_mut_ptr());
+    }
+    // The mask is inherited at creation: there is no moment without it.
+    let spawned = std::thread::Builder::new().name(name.to_owned()).stack_size(stack).spawn(run);
+    // SAFETY: `before` was filled by pthread_sigmask above.
+    unsafe { libc::pthread_sigmask(libc::SIG_SETMASK, before.as_ptr(), ptr::null_mut()) };
+    spawned.map(drop)
+}
+
+/// Writes to standard error by itself: `std::io::stderr()` has a lock, which a forked child may inherit held. A reader
+/// that has gone away must not end the host: SIGPIPE is blocked meanwhile and, if it is ours, taken.
+pub(crate) fn write_stderr(line: &[u8]) {
+    // SAFETY: the sets are initialised before use; the buffer is valid for its length; descriptor 2 may be closed,
+    // which is an error that nobody can be told of.
+    unsafe {
+        let mut pipe = MaybeUninit::<libc::sigset_t>::uninit();
+        let mut before = MaybeUninit::<libc::sigset_t>::uninit();
+        libc::sigemptyset(pipe.as_mut_ptr());
+        libc::sigaddset(pipe.as_mut_ptr(), libc::SIGPIPE);
+        let was_pending = sigpipe_pends();
+        libc::pthread_sigmask(libc::SIG_BLOCK, pipe.as_ptr(), before.as_mut_ptr());
+        let written = libc::write(2, line.as_ptr().cast(), line.len());
+        if written < 0 && !was_pending && sigpipe_pends() {
+            let mut signal = 0;
+            libc::sigwait(pipe.as_ptr(), &mut signal);
+        }
+        libc::pthread_sigmask(libc::SIG_SETMASK, before.as_ptr(), ptr::null_mut());
+    }
+}
+
+fn sigpipe_pends() -> bool {
+    let mut pending = MaybeUninit::<libc::sigset_t>::uninit();
+    // SAFETY: sigpending initialises the set before sigismember reads it.
+    unsafe {
+        libc::sigemptyset(pending.as_mut_ptr());
+        libc::sigpending(pending.as_mut_ptr());
+        libc::sigismember(pending.as_ptr(), libc::SIGPIPE) == 1
+    }
+}
+
+/// Length of a NUL-terminated string, at most `most`.
+///
+/// # Safety
+/// `text` is readable up to its NUL or for `most` bytes.
+#[inline]
+pub(crate) unsafe fn strnlen(text: *const c_char, most: usize) -> usize {
+    // SAFETY: by the caller's promise.
+    unsafe { libc::strnlen(text, most) }
+}
