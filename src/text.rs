@@ -1,1 +1,162 @@
 //! What a field's text becomes before it is sent.
+//!
+//! The server rewrites text: it removes whatever stands in angle brackets, cuts at 500 characters and strips white
+//! space, and it refuses a whole batch for one byte that is not UTF-8. Text from [`clean`] passes it as it is.
+
+use std::borrow::Cow;
+
+use crate::record::FIELD_MAX;
+
+/// The code points of a field that the server keeps.
+pub const CHARS_MAX: usize = 500;
+
+/// Which field a text belongs to: it decides about brackets, case and what stands in for nothing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Field {
+    /// Upper-cased when wholly ASCII; `UNKNOWN` when nothing is left.
+    Method,
+    /// A route pattern in normal form, or a path; ends before the first `?`; `/` when nothing is left.
+    ///
+    /// A pattern that still has its framework's own `?` goes through the route normal form first. There is no
+    /// exception for it here: a query string can hold secrets, and none must get through.
+    Endpoint,
+    /// `anonymous` when nothing is left.
+    Consumer,
+    /// Empty when nothing is left: the field is then absent.
+    Context,
+    /// A name from the configuration (service, node); may become empty.
+    Label,
+}
+
+/// The text of `field` as the server keeps it: valid UTF-8, no C0 control, no angle bracket, no white space at its
+/// ends, at most [`CHARS_MAX`] code points. Cleaning it once more changes nothing.
+///
+/// Of `raw` the first [`FIELD_MAX`] bytes count. Bytes that are not UTF-8 become U+FFFD; a sequence that the limit
+/// cuts in two is dropped. CR, LF and TAB become a space, the other C0 controls are dropped. In an endpoint `<x>`
+/// becomes `{x}` and a bracket without a partner `%3C` or `%3E`; elsewhere `<` and `>` become `(` and `)`.
+pub fn clean(field: Field, raw: &[u8]) -> Cow<'_, str> {
+    if is_plain(field, raw)
+        && let Ok(text) = str::from_utf8(raw)
+    {
+        return Cow::Borrowed(text);
+    }
+    let decoded = decode(&raw[..raw.len().min(FIELD_MAX)]);
+    let mut text = match field {
+        Field::Endpoint => braced(decoded.split('?').next().unwrap_or_default()),
+        _ => decoded.chars().filter_map(|c| printable(c).map(parenthesis)).collect(),
+    };
+    trim(&mut text);
+    match field {
+        Field::Method if text.is_ascii() => text.make_ascii_uppercase(),
+        _ => {}
+    }
+    match field {
+        _ if !text.is_empty() => Cow::Owned(text),
+        Field::Method => Cow::Borrowed("UNKNOWN"),
+        Field::Endpoint => Cow::Borrowed("/"),
+        Field::Consumer => Cow::Borrowed("anonymous"),
+        Field::Context | Field::Label => Cow::Borrowed(""),
+    }
+}
+
+/// Whether `raw` is clean as it stands and also the same inside a JSON string. `false` only means: look closer.
+///
+/// Nearly every field is plain, so this pass is the one that counts. It tests eight bytes at a time: a mark is the
+/// high bit of a byte. Subtracting from a word also borrows from the byte above, but only where there is a mark.
+#[inline]
+pub(crate) fn is_plain(field: Field, raw: &[u8]) -> bool {
+    let ([first, .., last] | [first @ last]) = raw else { return false };
+    let marks = match field {
+        Field::Method => words(raw).fold(0, |marks, word| marks | special(word) | lower(word)),
+        _ => words(raw).fold(0, |marks, word| marks | special(word)),
+    };
+    marks & each(0x80) == 0 && *first != b' ' && *last != b' ' && raw.len() <= CHARS_MAX
+}
+
+/// The bytes as words: the last word overlaps the one before, a text shorter than a word is filled up.
+#[inline]
+fn words(bytes: &[u8]) -> impl Iterator<Item = u64> {
+    let last = match bytes.last_chunk() {
+        Some(last) => u64::from_le_bytes(*last),
+        None => bytes.iter().fold(each(b'0'), |word, &b| word << 8 | u64::from(b)),
+    };
+    bytes.as_chunks().0.iter().map(|chunk| u64::from_le_bytes(*chunk)).chain([last])
+}
+
+/// A word of eight times `b`.
+const fn each(b: u8) -> u64 {
+    u64::from_ne_bytes([b; 8])
+}
+
+/// Marks all but ASCII, C0 controls, and `"` `\` `<` `=` `>` `?` (`=` for being tested with its neighbours).
+#[inline]
+fn special(word: u64) -> u64 {
+    let is = |word: u64, b: u8| (word ^ each(b)).wrapping_sub(each(1));
+    word | word.wrapping_sub(each(b' ')) | is(word, b'"') | is(word, b'\\') | is(word & each(!3), b'<')
+}
+
+/// Marks what has both bits of the lower case, 0x60 and above.
+#[inline]
+fn lower(word: u64) -> u64 {
+    word << 1 & word << 2
+}
+
+fn decode(raw: &[u8]) -> Cow<'_, str> {
+    let cut = if raw.len() == FIELD_MAX { incomplete_tail(raw) } else { 0 };
+    String::from_utf8_lossy(&raw[..raw.len() - cut])
+}
+
+/// Bytes at the end of `raw` that begin a UTF-8 sequence and do not complete it.
+fn incomplete_tail(raw: &[u8]) -> usize {
+    let tail = raw.utf8_chunks().last().map_or(&[][..], |chunk| chunk.invalid());
+    match str::from_utf8(tail) {
+        Err(e) if e.error_len().is_none() => tail.len(),
+        _ => 0,
+    }
+}
+
+fn printable(c: char) -> Option<char> {
+    match c {
+        '\r' | '\n' | '\t' => Some(' '),
+        '\0'..='\x1f' => None,
+        c => Some(c),
+    }
+}
+
+fn parenthesis(c: char) -> char {
+    match c {
+        '<' => '(',
+        '>' => ')',
+        c => c,
+    }
+}
+
+fn braced(endpoint: &str) -> String {
+    let mut text = String::with_capacity(endpoint.len() + 8);
+    let mut open = false;
+    for (at, c) in endpoint.char_indices() {
+        match c {
+            '<' => {
+                open = endpoint[at + 1..].find(['<', '>']).is_some_and(|next| endpoint[at + 1 + next..].starts_with('>'));
+                text.push_str(if open { "{" } else { "%3C" });
+            }
+            '>' => {
+                text.push_str(if open { "}" } else { "%3E" });
+                open = false;
+            }
+            c => text.extend(printable(c)),
+        }
+    }
+    text
+}
+
+/// Strips, cuts, and strips what the cut laid bare. `White_Space` is what the server's Python strips, but for the
+/// C0 separators, which are gone by now.
+fn trim(text: &mut String) {
+    let start = text.len() - text.trim_start().len();
+    text.drain(..start);
+    if let Some((end, _)) = text.char_indices().nth(CHARS_MAX) {
+        text.truncate(end);
+    }
+    text.truncate(text.trim_end().len());
+}
