@@ -1,5 +1,224 @@
-//! Log lines: once per state change, to standard error, a callback, or a ring that the host pulls from.
+//! Log lines: to standard error, to a callback, or into a ring that the host pulls from.
+//!
+//! A logger is shared by the host's threads and the sender. No lock is held while a callback runs or a
+//! line is written, and a line is written by one call, so that a forked child never waits for a lock that
+//! nobody in it holds.
 
-/// How much is logged, and how grave a line is.
+use std::cell::Cell;
+use std::collections::VecDeque;
+use std::fmt::{self, Write};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::str::FromStr;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+/// The lines that wait for a host that pulls them; then the oldest go.
+const RING_LINES: usize = 64;
+/// The bytes of a line's text. With what stands before it, a line stays under the 4,096 bytes that
+/// Linux writes to a pipe without another process's line in between.
+const TEXT_MAX: usize = 4_000;
+
+/// How grave a line is, and how much is logged.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Level { Off = 0, Error = 1, Warn = 2, Info = 3, Debug = 4 }
+pub enum Level {
+    /// Nothing is logged; no line has this level.
+    Off = 0,
+    /// Something is lost or does not work.
+    Error = 1,
+    /// Something should be mended.
+    Warn = 2,
+    /// A change worth knowing.
+    Info = 3,
+    /// For finding faults in libmalti.
+    Debug = 4,
+}
+
+impl Level {
+    const ALL: [Self; 5] = [Self::Off, Self::Error, Self::Warn, Self::Info, Self::Debug];
+
+    /// Its name, in lower case.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Off => "off",
+            Self::Error => "error",
+            Self::Warn => "warn",
+            Self::Info => "info",
+            Self::Debug => "debug",
+        }
+    }
+}
+
+impl fmt::Display for Level {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+impl FromStr for Level {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let named = |level: &Self| level.name().eq_ignore_ascii_case(text);
+        Self::ALL.into_iter().find(named).ok_or("not a level")
+    }
+}
+
+/// What a host does with a line. It may be called by any thread, by several at the same time.
+pub type Callback = Arc<dyn Fn(Level, &str) + Send + Sync>;
+
+/// Where lines go.
+#[derive(Clone)]
+pub enum Sink {
+    /// `malti: <level>: <text>` to standard error.
+    Stderr,
+    /// To the host, on the thread that logs.
+    Callback(Callback),
+    /// Into a ring of 64 lines, for [`Logger::next`].
+    Pull,
+}
+
+/// Takes log lines from any thread.
+pub struct Logger {
+    level: Level,
+    sink: Sink,
+    ring: Mutex<Ring>,
+}
+
+#[derive(Default)]
+struct Ring {
+    lines: VecDeque<(Level, String)>,
+    lost: u64,
+}
+
+impl Logger {
+    /// A logger of lines that are at least as grave as `level`.
+    pub fn new(level: Level, sink: Sink) -> Self {
+        Self {
+            level,
+            sink,
+            ring: Mutex::default(),
+        }
+    }
+
+    /// Whether a line of this level would go anywhere.
+    pub fn takes(&self, level: Level) -> bool {
+        level != Level::Off && level <= self.level
+    }
+
+    /// Logs one line; `format_args!(…)` costs nothing where the level is not taken. Control characters
+    /// are escaped, so that one call is always one line, and a long text is cut.
+    pub fn log(&self, level: Level, text: impl fmt::Display) {
+        if !self.takes(level) {
+            return;
+        }
+        let line = Line::of(text);
+        match &self.sink {
+            // A callback that causes a line must not be called for it again, without end.
+            Sink::Callback(callback) if !in_callback() => call(callback, level, &line),
+            Sink::Callback(_) | Sink::Stderr => write_line(level, &line),
+            Sink::Pull => self.ring().push(level, line),
+        }
+    }
+
+    /// The oldest line that waits in the ring. Where lines were lost before it, a line says how many.
+    pub fn next(&self) -> Option<(Level, String)> {
+        self.ring().pop()
+    }
+
+    /// Writes the lines that nobody pulled to standard error.
+    pub fn drain_to_stderr(&self) {
+        while let Some((level, line)) = self.next() {
+            write_line(level, &line);
+        }
+    }
+
+    fn ring(&self) -> MutexGuard<'_, Ring> {
+        self.ring.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl fmt::Debug for Logger {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Logger")
+            .field("level", &self.level)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Ring {
+    fn push(&mut self, level: Level, line: String) {
+        if self.lines.len() == RING_LINES {
+            self.lines.pop_front();
+            self.lost += 1;
+        }
+        self.lines.push_back((level, line));
+    }
+
+    fn pop(&mut self) -> Option<(Level, String)> {
+        match std::mem::take(&mut self.lost) {
+            0 => self.lines.pop_front(),
+            lost => Some((
+                Level::Warn,
+                format!("{lost} older log lines were not pulled and are lost"),
+            )),
+        }
+    }
+}
+
+thread_local! {
+    static IN_CALLBACK: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Whether this thread is inside a log callback, where waiting for the sender could wait for ever.
+pub fn in_callback() -> bool {
+    IN_CALLBACK.get()
+}
+
+fn call(callback: &Callback, level: Level, line: &str) {
+    IN_CALLBACK.set(true);
+    // A host's panic must neither end the sender nor reach the caller of another function.
+    let outcome = catch_unwind(AssertUnwindSafe(|| callback(level, line)));
+    IN_CALLBACK.set(false);
+    if outcome.is_err() {
+        write_line(Level::Error, "the log callback panicked");
+    }
+}
+
+fn write_line(level: Level, line: &str) {
+    crate::config::write_stderr(stderr_line(level, line).as_bytes());
+}
+
+fn stderr_line(level: Level, line: &str) -> String {
+    format!("malti: {level}: {line}\n")
+}
+
+/// A text made fit for one line while it is formatted, so that a huge one is never held whole.
+struct Line(String);
+
+impl Line {
+    fn of(text: impl fmt::Display) -> String {
+        let mut line = Self(String::new());
+        if write!(line, "{text}").is_err() {
+            line.0.push('…');
+        }
+        line.0
+    }
+}
+
+impl Write for Line {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        text.chars().try_for_each(|c| self.write_char(c))
+    }
+
+    /// An error ends the formatting: the line is full.
+    fn write_char(&mut self, c: char) -> fmt::Result {
+        if self.0.len() >= TEXT_MAX {
+            return Err(fmt::Error);
+        }
+        if c.is_control() {
+            self.0.extend(c.escape_default());
+        } else {
+            self.0.push(c);
+        }
+        Ok(())
+    }
+}
