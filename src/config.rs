@@ -13,6 +13,9 @@ mod secret;
 mod standin;
 mod values;
 
+#[cfg(test)]
+mod tests;
+
 use std::ffi::OsString;
 use std::path::PathBuf;
 use std::time::Duration;

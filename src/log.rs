@@ -222,3 +222,166 @@ impl Write for Line {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn pull(level: Level) -> Logger {
+        Logger::new(level, Sink::Pull)
+    }
+
+    fn texts(logger: &Logger) -> Vec<String> {
+        std::iter::from_fn(|| logger.next())
+            .map(|(_, text)| text)
+            .collect()
+    }
+
+    /// A logger whose callback keeps what it gets.
+    fn keeping(
+        then: impl Fn() + Send + Sync + 'static,
+    ) -> (Logger, Arc<Mutex<Vec<(Level, String)>>>) {
+        let kept = Arc::new(Mutex::new(Vec::new()));
+        let lines = kept.clone();
+        let callback = move |level, line: &str| {
+            lines.lock().unwrap().push((level, line.to_owned()));
+            then();
+        };
+        (
+            Logger::new(Level::Debug, Sink::Callback(Arc::new(callback))),
+            kept,
+        )
+    }
+
+    #[test]
+    fn levels_have_names_in_any_case() {
+        for level in Level::ALL {
+            assert_eq!(level.to_string().to_uppercase().parse(), Ok(level));
+        }
+        assert_eq!("loud".parse::<Level>(), Err("not a level"));
+    }
+
+    #[test]
+    fn only_lines_grave_enough_are_taken() {
+        let logger = pull(Level::Warn);
+        for level in Level::ALL {
+            logger.log(level, level);
+        }
+        assert_eq!(texts(&logger), ["error", "warn"]);
+        let off = pull(Level::Off);
+        off.log(Level::Error, "lost");
+        off.log(Level::Off, "no line's level");
+        assert_eq!(off.next(), None);
+    }
+
+    #[test]
+    fn a_line_that_is_not_taken_is_not_formatted() {
+        struct Never;
+        impl fmt::Display for Never {
+            fn fmt(&self, _: &mut fmt::Formatter<'_>) -> fmt::Result {
+                panic!("formatted")
+            }
+        }
+        pull(Level::Warn).log(Level::Info, Never);
+    }
+
+    #[test]
+    fn one_call_is_one_line() {
+        let logger = pull(Level::Info);
+        logger.log(
+            Level::Info,
+            format_args!("{} → {}", "a\r\nmalti: error: b", "\u{1b}[31m\0é"),
+        );
+        assert_eq!(texts(&logger), [r"a\r\nmalti: error: b → \u{1b}[31m\u{0}é"]);
+        assert_eq!(stderr_line(Level::Warn, "text"), "malti: warn: text\n");
+    }
+
+    #[test]
+    fn a_long_line_is_cut() {
+        let logger = pull(Level::Info);
+        logger.log(Level::Info, "é\n".repeat(1_000_000));
+        logger.log(Level::Info, "x".repeat(TEXT_MAX));
+        let lines = texts(&logger);
+        assert!(lines[0].ends_with('…'));
+        assert!(stderr_line(Level::Error, &lines[0]).len() <= 4_096);
+        assert_eq!(lines[1], "x".repeat(TEXT_MAX));
+    }
+
+    #[test]
+    fn the_ring_keeps_the_last_lines_and_counts_the_lost() {
+        let logger = pull(Level::Info);
+        for i in 0..RING_LINES + 3 {
+            logger.log(Level::Info, i);
+        }
+        assert_eq!(
+            logger.next(),
+            Some((
+                Level::Warn,
+                "3 older log lines were not pulled and are lost".into()
+            ))
+        );
+        let kept: Vec<_> = (3..RING_LINES + 3).map(|i| i.to_string()).collect();
+        assert_eq!(texts(&logger), kept);
+        logger.log(Level::Error, "after");
+        assert_eq!(logger.next(), Some((Level::Error, "after".into())));
+    }
+
+    #[test]
+    fn draining_empties_the_ring() {
+        let logger = pull(Level::Debug);
+        logger.log(Level::Debug, "a line that a test leaves unpulled");
+        logger.drain_to_stderr();
+        assert_eq!(logger.next(), None);
+    }
+
+    #[test]
+    fn a_callback_gets_lines_and_knows_that_it_runs() {
+        let inside = Arc::new(Mutex::new(Vec::new()));
+        let seen = inside.clone();
+        let (logger, kept) = keeping(move || seen.lock().unwrap().push(in_callback()));
+        logger.log(Level::Info, format_args!("{}", 1));
+        assert_eq!(*kept.lock().unwrap(), [(Level::Info, "1".to_owned())]);
+        assert_eq!(*inside.lock().unwrap(), [true]);
+        assert!(!in_callback());
+        assert_eq!(logger.next(), None);
+    }
+
+    #[test]
+    fn a_panic_in_the_callback_stays_there() {
+        let (logger, kept) = keeping(|| panic!("on purpose"));
+        logger.log(Level::Info, "one");
+        logger.log(Level::Info, "two");
+        assert_eq!(kept.lock().unwrap_or_else(PoisonError::into_inner).len(), 2);
+        assert!(!in_callback());
+    }
+
+    #[test]
+    fn a_callback_that_logs_is_not_called_again_for_it() {
+        let logger = Arc::new(std::sync::OnceLock::<Logger>::new());
+        let inner = logger.clone();
+        let (outer, kept) = keeping(move || {
+            if let Some(logger) = inner.get() {
+                logger.log(Level::Info, "a line from inside a test's callback");
+            }
+        });
+        logger.get_or_init(|| outer).log(Level::Info, "outer");
+        assert_eq!(*kept.lock().unwrap(), [(Level::Info, "outer".to_owned())]);
+    }
+
+    #[test]
+    fn threads_share_a_logger() {
+        let logger = pull(Level::Info);
+        std::thread::scope(|scope| {
+            for thread in 0..4 {
+                let logger = &logger;
+                scope.spawn(move || (0..10).for_each(|i| logger.log(Level::Info, thread * 10 + i)));
+            }
+        });
+        let mut numbers: Vec<i32> = texts(&logger)
+            .iter()
+            .map(|text| text.parse().unwrap())
+            .collect();
+        numbers.sort_unstable();
+        assert_eq!(numbers, (0..40).collect::<Vec<_>>());
+    }
+}
