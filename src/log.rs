@@ -237,11 +237,11 @@ mod tests {
             .collect()
     }
 
+    type Kept = Arc<Mutex<Vec<(Level, String)>>>;
+
     /// A logger whose callback keeps what it gets.
-    fn keeping(
-        then: impl Fn() + Send + Sync + 'static,
-    ) -> (Logger, Arc<Mutex<Vec<(Level, String)>>>) {
-        let kept = Arc::new(Mutex::new(Vec::new()));
+    fn keeping(then: impl Fn() + Send + Sync + 'static) -> (Logger, Kept) {
+        let kept = Kept::default();
         let lines = kept.clone();
         let callback = move |level, line: &str| {
             lines.lock().unwrap().push((level, line.to_owned()));
