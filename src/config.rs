@@ -1,21 +1,56 @@
 //! Settings: keys, defaults, environment, validation.
+//!
+//! A [`Config`] starts from the defaults and the environment, once ([`Config::from_env`]), and is then
+//! changed key by key ([`Config::set`]). Both ways take the same keys and values, and the order of calls
+//! never matters: no setting is refused for what another one says. The keys stand in one table,
+//! [`Config::keys`].
 
-use std::net::IpAddr;
+mod environment;
+mod error;
+mod keys;
+mod proxy;
+mod secret;
+mod standin;
+mod values;
+
+#[cfg(test)]
+mod tests;
+
+use std::ffi::OsString;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use ipnet::IpNet;
 
+pub use self::error::ConfigError;
+pub use self::keys::Key;
+pub use self::secret::Secret;
+pub(crate) use self::standin::write_stderr;
+pub use self::values::Compression;
+
+use self::environment::Environment;
+use self::error::quoted;
+use self::keys::{KEYS, Secrecy};
+use self::proxy::{EnvProxies, EnvProxy, Proxy};
+use self::secret::{MASK, mask_userinfo};
+use self::standin::{Destination, Source};
+use self::values::KeyFile;
 use crate::log::Level;
 
-/// Every setting of a client, validated. Made by [`Config::from_env`], changed by [`Config::set`].
-#[derive(Clone, Debug, PartialEq)]
+/// The service of a configuration that names none.
+const DEFAULT_SERVICE: &str = "default-service";
+
+/// Every setting of a client, validated.
+///
+/// Its debug print shows neither the API key nor a proxy's password.
+#[derive(Clone, Debug)]
 pub struct Config {
     pub(crate) enabled: bool,
-    pub(crate) service_name: Option<String>,
-    pub(crate) api_key: Option<Secret>,
+    service_name: Option<String>,
+    api_key: Option<Secret>,
+    api_key_file: Option<KeyFile>,
     pub(crate) url: Destination,
-    pub(crate) node: Option<String>,
+    pub(crate) node: String,
     pub(crate) batch_size: usize,
     pub(crate) batch_bytes: usize,
     pub(crate) batch_interval: Duration,
@@ -24,28 +59,237 @@ pub struct Config {
     pub(crate) http_timeout: Duration,
     pub(crate) max_connections: usize,
     pub(crate) max_keepalive_connections: usize,
-    pub(crate) overflow_threshold_percent: u8,
+    overflow_threshold_percent: u8,
     pub(crate) clean_mode: bool,
-    pub(crate) exclude_endpoints: Vec<String>,
+    exclude_endpoints: Vec<String>,
     pub(crate) buffer_size: usize,
     pub(crate) buffer_bytes: usize,
     pub(crate) use_ip_as_consumer: bool,
     pub(crate) ip_anonymize: bool,
     pub(crate) trusted_proxies: Vec<IpNet>,
     pub(crate) consumer_order: Vec<Source>,
+    /// In lower case.
     pub(crate) consumer_headers: Vec<String>,
     pub(crate) consumer_query: Vec<String>,
+    /// In lower case.
     pub(crate) context_headers: Vec<String>,
     pub(crate) ca_file: Option<PathBuf>,
-    pub(crate) proxy: Option<String>,
-    pub(crate) no_proxy: NoProxy,
+    proxy: Proxy,
+    env_proxies: EnvProxies,
+    /// As given: hosts, domains, networks between commas.
+    pub(crate) no_proxy: String,
     pub(crate) compression: Compression,
     pub(crate) shutdown_timeout: Duration,
     pub(crate) log: Level,
     pub(crate) binding: Option<String>,
-    /// `SSL_CERT_FILE`, `SSL_CERT_DIR`: read with the rest of the environment, once.
+    /// The variables of OpenSSL that name roots, read with the rest of the environment.
     pub(crate) ssl_cert_file: Option<PathBuf>,
     pub(crate) ssl_cert_dir: Option<PathBuf>,
-    /// What was wrong in the environment; logged once at init.
-    pub(crate) warnings: Vec<String>,
+    /// What was wrong in the environment.
+    warnings: Vec<String>,
+}
+
+impl Default for Config {
+    /// The defaults alone, as in an empty environment. `node` is the host's name.
+    fn default() -> Self {
+        let texts = |items: &[&str]| items.iter().map(ToString::to_string).collect();
+        Self {
+            enabled: true,
+            service_name: None,
+            api_key: None,
+            api_key_file: None,
+            // It does parse: a test compares every default with the table.
+            url: Destination::parse("http://localhost:8000").unwrap_or(Destination::Stderr),
+            node: values::host_name(),
+            batch_size: 500,
+            batch_bytes: 900_000,
+            batch_interval: Duration::from_secs(60),
+            max_retries: 3,
+            retry_delay: Duration::from_secs(1),
+            http_timeout: Duration::from_secs(30),
+            max_connections: 10,
+            max_keepalive_connections: 5,
+            overflow_threshold_percent: 90,
+            clean_mode: true,
+            exclude_endpoints: Vec::new(),
+            buffer_size: 25_000,
+            buffer_bytes: 16 << 20,
+            use_ip_as_consumer: false,
+            ip_anonymize: false,
+            trusted_proxies: Vec::new(),
+            consumer_order: vec![Source::State, Source::Header, Source::Query, Source::Ip],
+            consumer_headers: texts(&["x-consumer-id", "x-user-id", "consumer-id", "user-id"]),
+            consumer_query: texts(&["consumer_id", "user_id"]),
+            context_headers: Vec::new(),
+            ca_file: None,
+            proxy: Proxy::Environment,
+            env_proxies: EnvProxies::default(),
+            no_proxy: String::new(),
+            compression: Compression::None,
+            shutdown_timeout: Duration::from_secs(5),
+            log: Level::Warn,
+            binding: None,
+            ssl_cert_file: None,
+            ssl_cert_dir: None,
+            warnings: Vec::new(),
+        }
+    }
+}
+
+impl Config {
+    /// The defaults, then the environment: `MALTI_*`, the usual proxy variables, `SSL_CERT_FILE` and
+    /// `SSL_CERT_DIR`. Never fails: what can't be used is a warning ([`Config::startup_warnings`]), and
+    /// the default stays.
+    pub fn from_env() -> Self {
+        Self::from_vars(std::env::vars_os())
+    }
+
+    /// As [`Config::from_env`], from these variables instead of the process's own.
+    pub fn from_vars(vars: impl IntoIterator<Item = (OsString, OsString)>) -> Self {
+        environment::read(&Environment::new(vars))
+    }
+
+    /// Changes one setting. On an error nothing has changed.
+    pub fn set(&mut self, key: &str, value: &str) -> Result<(), ConfigError> {
+        let entry = find(key)?;
+        (entry.set)(self, value).map_err(|reason| {
+            let show = |text: &str| match entry.secrecy {
+                Secrecy::Open => text.to_owned(),
+                Secrecy::Userinfo => mask_userinfo(text),
+                Secrecy::Whole => MASK.to_owned(),
+            };
+            ConfigError::InvalidValue {
+                key: entry.name,
+                value: quoted(&show(value)),
+                reason: match entry.secrecy {
+                    Secrecy::Userinfo => show(&reason).into(),
+                    Secrecy::Open | Secrecy::Whole => reason,
+                },
+                accepted: entry.accepted,
+            }
+        })
+    }
+
+    /// A setting's value in the form in which it is documented; empty where it is unset. The API key and
+    /// a proxy's password come back as `***`.
+    pub fn get(&self, key: &str) -> Result<String, ConfigError> {
+        Ok((find(key)?.get)(self))
+    }
+
+    /// The first key, in the order of [`Config::keys`], whose effective value differs; `None` where the
+    /// two would make the same client. `binding` does not count.
+    pub fn difference(&self, other: &Self) -> Option<&'static str> {
+        let differs = |key: &&Key| !(key.same)(self, other);
+        KEYS.iter().find(differs).map(|key| key.name)
+    }
+
+    /// Every setting.
+    pub fn keys() -> impl Iterator<Item = &'static Key> {
+        KEYS.iter()
+    }
+
+    /// Whether records are taken: `enabled`, and somewhere to send them, which for a server needs a key.
+    pub fn is_enabled(&self) -> bool {
+        self.enabled && (self.is_sink() || self.api_key().is_some())
+    }
+
+    /// What a host should be told once when the client starts; nothing where it was switched off.
+    pub fn startup_warnings(&self) -> Vec<String> {
+        if !self.enabled {
+            return Vec::new();
+        }
+        let mut warnings = self.warnings.clone();
+        if !self.is_enabled() {
+            warnings.push("api_key is not set: telemetry is disabled".to_owned());
+            return warnings;
+        }
+        if self.service_name.is_none() {
+            warnings.push(format!(
+                "service_name is not set: records go to {DEFAULT_SERVICE:?}"
+            ));
+        }
+        if self.url.is_plain_http_to_remote() {
+            let url = mask_userinfo(&self.url.to_string());
+            warnings.push(format!(
+                "url {url} is plain http: the API key travels unencrypted"
+            ));
+        }
+        if let Some(Err(fault)) = self.env_proxy() {
+            warnings.push(fault.clone());
+        }
+        warnings
+    }
+
+    /// The service in each record.
+    pub(crate) fn service_name(&self) -> &str {
+        self.service_name.as_deref().unwrap_or(DEFAULT_SERVICE)
+    }
+
+    /// The API key: `api_key`, else what `api_key_file` held when it was set.
+    pub(crate) fn api_key(&self) -> Option<&Secret> {
+        let from_file = || self.api_key_file.as_ref().map(|file| &file.key);
+        self.api_key.as_ref().or_else(from_file)
+    }
+
+    /// Whether records go to a file or to standard error instead of a server.
+    pub(crate) fn is_sink(&self) -> bool {
+        !matches!(self.url, Destination::Http(..))
+    }
+
+    /// The records of a full batch: `batch_size`, but never more than the buffer holds.
+    pub(crate) fn batch_records(&self) -> usize {
+        self.batch_size.min(self.buffer_size)
+    }
+
+    /// The buffered records from which on sending starts at once; at least one.
+    pub(crate) fn overflow_records(&self) -> usize {
+        self.overflow_share(self.buffer_size)
+    }
+
+    /// The buffered bytes from which on sending starts at once; at least one.
+    pub(crate) fn overflow_bytes(&self) -> usize {
+        self.overflow_share(self.buffer_bytes)
+    }
+
+    fn overflow_share(&self, of: usize) -> usize {
+        // In 64 bits, where a hundred times the largest buffer still fits.
+        let share = of as u64 * u64::from(self.overflow_threshold_percent) / 100;
+        (share as usize).max(1)
+    }
+
+    /// Whether `exclude_endpoints` names this endpoint.
+    pub(crate) fn excludes(&self, endpoint: &[u8]) -> bool {
+        let matches = |pattern: &String| match pattern.strip_suffix('*') {
+            Some(prefix) => endpoint.starts_with(prefix.as_bytes()),
+            None => endpoint == pattern.as_bytes(),
+        };
+        self.exclude_endpoints.iter().any(matches)
+    }
+
+    /// The proxy for `url`'s scheme, with its credentials; whether its host is excepted from it, by
+    /// `no_proxy` or for being this machine, is not looked at here.
+    pub(crate) fn proxy_for_url(&self) -> Option<&str> {
+        match &self.proxy {
+            Proxy::Direct => None,
+            Proxy::Url(url) => Some(url.expose()),
+            Proxy::Environment => Some(self.env_proxy()?.as_ref().ok()?.expose()),
+        }
+    }
+
+    /// What the environment says of a proxy, where nothing else does.
+    fn env_proxy(&self) -> Option<&EnvProxy> {
+        if self.is_sink() || self.proxy != Proxy::Environment {
+            return None;
+        }
+        let https = self.url.to_string().starts_with("https:");
+        self.env_proxies.choose(https)
+    }
+}
+
+/// The entry of a key.
+fn find(key: &str) -> Result<&'static Key, ConfigError> {
+    keys::find(key).ok_or_else(|| ConfigError::UnknownKey {
+        key: quoted(key),
+        nearest: keys::nearest(key),
+    })
 }
