@@ -1,6 +1,172 @@
 //! One POST: to the Malti server by ureq, or to a `file:` / `stderr:` sink.
+//!
+//! A [`Transport`] lives as long as its settings. The sender takes a [`Round`] from it for each burst of
+//! batches and drops it afterwards, which closes every connection.
 
+use std::fmt;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
+
+mod destination;
+mod http;
+mod probe;
+mod proxy;
+mod resolver;
+mod sinks;
+mod tls;
+mod trust;
+
+#[cfg(test)]
+mod tests;
+
+pub use destination::{BaseUrl, Destination};
+
+/// What a [`Transport`] is made from. It holds the key, so there is no `Debug`.
+#[derive(Clone)]
+pub struct Settings {
+    /// Where to.
+    pub destination: Destination,
+    /// Sent as `X-API-Key`. Not used by sinks.
+    pub api_key: String,
+    /// Sent as `User-Agent`.
+    pub user_agent: String,
+    /// The most that one post takes, from the name lookup to the end of the answer.
+    pub http_timeout: Duration,
+    /// Idle connections kept within a round.
+    pub max_keepalive_connections: usize,
+    /// PEM file with further roots.
+    pub ca_file: Option<PathBuf>,
+    /// `SSL_CERT_FILE`: replaces the platform's trust store.
+    pub ssl_cert_file: Option<PathBuf>,
+    /// `SSL_CERT_DIR`, one or several directories: as above.
+    pub ssl_cert_dir: Option<PathBuf>,
+    /// Proxy for this destination, `http://[user:password@]host[:port]`.
+    pub proxy: Option<String>,
+    /// Hosts that are reached directly, in the form of `NO_PROXY`. Loopback always is.
+    pub no_proxy: String,
+    /// This process was forked from one that used the library: `known_addresses` are tried before the
+    /// name service, and on Apple systems only the bundled roots are used.
+    pub forked: bool,
+    /// [`Transport::good_addresses`] of an earlier transport; they stand in when the lookup fails.
+    pub known_addresses: Vec<SocketAddr>,
+}
+
+/// The way to one destination.
+pub struct Transport(Way);
+
+enum Way {
+    Http(Arc<http::Server>),
+    Sink(Arc<sinks::Sink>),
+}
+
+/// How the records of a body are put together.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Framing {
+    /// One JSON object, `{"requests":[…]}`.
+    Envelope,
+    /// One JSON object a line, each line ended by a newline.
+    Lines,
+}
+
+impl Transport {
+    /// Checks the settings. Reads `ca_file`, but touches no network and starts no thread.
+    ///
+    /// # Errors
+    /// One line that begins with the key of the setting at fault.
+    pub fn new(settings: Settings) -> Result<Self, String> {
+        let timeout = settings.http_timeout;
+        Ok(Self(match &settings.destination {
+            Destination::Http(url) => Way::Http(Arc::new(http::Server::new(url, &settings)?)),
+            Destination::File(path) => {
+                Way::Sink(Arc::new(sinks::Sink::file(path.clone(), timeout)))
+            }
+            Destination::Stderr => Way::Sink(Arc::new(sinks::Sink::stderr(timeout))),
+        }))
+    }
+
+    /// Begins a round. Its clones share their connections.
+    #[must_use]
+    pub fn round(&self) -> Round {
+        let aborted = Arc::new(AtomicBool::new(false));
+        let line = match &self.0 {
+            Way::Http(server) => Line::Http(server.round(Arc::clone(&aborted))),
+            Way::Sink(sink) => Line::Sink(Arc::clone(sink)),
+        };
+        Round { line, aborted }
+    }
+
+    /// What [`Round::post`] expects as a body.
+    #[must_use]
+    pub fn framing(&self) -> Framing {
+        match &self.0 {
+            Way::Http(_) => Framing::Envelope,
+            Way::Sink(_) => Framing::Lines,
+        }
+    }
+
+    /// The addresses that last led to an answer; empty before the first, and for sinks.
+    #[must_use]
+    pub fn good_addresses(&self) -> Vec<SocketAddr> {
+        match &self.0 {
+            Way::Http(server) => server.good_addresses(),
+            Way::Sink(_) => Vec::new(),
+        }
+    }
+}
+
+impl fmt::Debug for Transport {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Transport")
+            .field("framing", &self.framing())
+            .finish_non_exhaustive()
+    }
+}
+
+/// A burst of posts that share connections. Any thread may use a clone.
+#[derive(Clone)]
+pub struct Round {
+    line: Line,
+    aborted: Arc<AtomicBool>,
+}
+
+#[derive(Clone)]
+enum Line {
+    Http(http::Line),
+    Sink(Arc<sinks::Sink>),
+}
+
+impl Round {
+    /// Delivers one body, built as [`Transport::framing`] says. `gzip` compresses it, sinks excepted.
+    ///
+    /// A request on a kept connection that the server closed before it answered is tried once more on
+    /// a new one, within the same time.
+    ///
+    /// # Errors
+    /// A [`Failure`] when nothing answered. Every HTTP status is an [`Answer`], a redirect too: it is
+    /// not followed.
+    pub fn post(&self, body: &[u8], gzip: bool) -> Result<Answer, Failure> {
+        if self.aborted.load(Ordering::Acquire) {
+            return Err(Failure::aborted(false));
+        }
+        match &self.line {
+            Line::Http(line) => line.post(body, gzip),
+            Line::Sink(sink) => sink.append(body, &self.aborted),
+        }
+    }
+
+    /// Ends the posts of every clone, for good: those that wait for a name or for the server return
+    /// [`FailureKind::Aborted`] at once, later ones too. Only a TCP connect under way (10 s at most)
+    /// and a blocking write to a sink run on.
+    pub fn abort(&self) {
+        self.aborted.store(true, Ordering::Release);
+        if let Line::Http(line) = &self.line {
+            line.abort();
+        }
+    }
+}
 
 /// What answered a batch.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -9,7 +175,7 @@ pub struct Answer {
     pub status: u16,
     /// `Retry-After`, seconds or date, as a pause from now. Not capped.
     pub retry_after: Option<Duration>,
-    /// The body, at most 64 KiB.
+    /// The body, at most 64 KiB; less than the server meant to send if the connection broke.
     pub body: Vec<u8>,
 }
 
@@ -24,16 +190,26 @@ pub struct Failure {
     pub text: String,
 }
 
+impl Failure {
+    fn aborted(sent: bool) -> Self {
+        Self {
+            kind: FailureKind::Aborted,
+            sent,
+            text: "stopped before an answer came".to_owned(),
+        }
+    }
+}
+
 /// Where an attempt without an answer failed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum FailureKind {
     /// The name could not be resolved.
     Dns,
-    /// The server refused the connection.
+    /// The server (or the proxy) refused the connection.
     Refused,
     /// No connection otherwise: unreachable, reset, timed out while connecting.
     Connect,
-    /// The TLS handshake failed.
+    /// The TLS handshake failed, or a TLS record was refused.
     Tls,
     /// The proxy refused (407 and its like): a configuration fault.
     Proxy,
