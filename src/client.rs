@@ -7,7 +7,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use crate::buffer::{Buffer, Limits, Push};
 use crate::config::Config;
 use crate::ledger::{State, Stats};
-use crate::log::{self, Level, Logger};
+use crate::log::{self, Level, Logger, Sink};
 use crate::record::{CREATED_AT_MAX_US, FIELD_MAX, RESPONSE_TIME_MAX_MS, RawRecord};
 use crate::sender;
 use crate::sys;
@@ -100,7 +100,7 @@ impl Client {
     /// # Errors
     /// A file that the settings name can't be used; the text names the key.
     pub fn start(config: Config) -> Result<Client, String> {
-        let logger = Logger::stderr(config.log);
+        let logger = Logger::new(config.log, Sink::Stderr);
         Client::start_with(config, logger)
     }
 

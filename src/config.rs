@@ -10,7 +10,6 @@ mod error;
 mod keys;
 mod proxy;
 mod secret;
-mod standin;
 mod values;
 
 #[cfg(test)]
@@ -25,7 +24,6 @@ use ipnet::IpNet;
 pub use self::error::ConfigError;
 pub use self::keys::Key;
 pub use self::secret::Secret;
-pub(crate) use self::standin::write_stderr;
 pub use self::values::Compression;
 
 use self::environment::Environment;
@@ -33,9 +31,10 @@ use self::error::quoted;
 use self::keys::{KEYS, Secrecy};
 use self::proxy::{EnvProxies, EnvProxy, Proxy};
 use self::secret::{MASK, mask_userinfo};
-use self::standin::{Destination, Source};
 use self::values::KeyFile;
+use crate::consumer::{Rules, Source};
 use crate::log::Level;
+use crate::transport::{self, Destination};
 
 /// The service of a configuration that names none.
 const DEFAULT_SERVICE: &str = "default-service";
@@ -59,9 +58,9 @@ pub struct Config {
     pub(crate) http_timeout: Duration,
     pub(crate) max_connections: usize,
     pub(crate) max_keepalive_connections: usize,
-    overflow_threshold_percent: u8,
+    pub(crate) overflow_threshold_percent: u8,
     pub(crate) clean_mode: bool,
-    exclude_endpoints: Vec<String>,
+    pub(crate) exclude_endpoints: Vec<String>,
     pub(crate) buffer_size: usize,
     pub(crate) buffer_bytes: usize,
     pub(crate) use_ip_as_consumer: bool,
@@ -257,13 +256,36 @@ impl Config {
         (share as usize).max(1)
     }
 
-    /// Whether `exclude_endpoints` names this endpoint.
-    pub(crate) fn excludes(&self, endpoint: &[u8]) -> bool {
-        let matches = |pattern: &String| match pattern.strip_suffix('*') {
-            Some(prefix) => endpoint.starts_with(prefix.as_bytes()),
-            None => endpoint == pattern.as_bytes(),
-        };
-        self.exclude_endpoints.iter().any(matches)
+    /// Who called, by these settings.
+    pub(crate) fn rules(&self) -> Rules {
+        Rules {
+            order: self.consumer_order.clone(),
+            headers: self.consumer_headers.clone(),
+            query: self.consumer_query.clone(),
+            context_headers: self.context_headers.clone(),
+            use_ip: self.use_ip_as_consumer,
+            anonymize: self.ip_anonymize,
+            trusted_proxies: self.trusted_proxies.clone(),
+        }
+    }
+
+    /// Where and how the transport delivers.
+    pub(crate) fn transport(&self) -> transport::Settings {
+        let binding = self.binding.as_deref().map_or(String::new(), |b| format!(" {b}"));
+        transport::Settings {
+            destination: self.url.clone(),
+            api_key: self.api_key().map_or(String::new(), |key| key.expose().to_owned()),
+            user_agent: format!("libmalti/{}{binding}", env!("CARGO_PKG_VERSION")),
+            http_timeout: self.http_timeout,
+            max_keepalive_connections: self.max_keepalive_connections,
+            ca_file: self.ca_file.clone(),
+            ssl_cert_file: self.ssl_cert_file.clone(),
+            ssl_cert_dir: self.ssl_cert_dir.clone(),
+            proxy: self.proxy_for_url().map(str::to_owned),
+            no_proxy: self.no_proxy.clone(),
+            forked: false,
+            known_addresses: Vec::new(),
+        }
     }
 
     /// The proxy for `url`'s scheme, with its credentials; whether its host is excepted from it, by

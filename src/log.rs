@@ -184,7 +184,7 @@ fn call(callback: &Callback, level: Level, line: &str) {
 }
 
 fn write_line(level: Level, line: &str) {
-    crate::config::write_stderr(stderr_line(level, line).as_bytes());
+    crate::sys::write_stderr(stderr_line(level, line).as_bytes());
 }
 
 fn stderr_line(level: Level, line: &str) -> String {

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
-use crate::client::{Core, FlushError};
+use crate::client::Core;
 use crate::config::Config;
 use crate::consumer::Rules;
 use crate::ledger::Stats;
@@ -147,7 +147,7 @@ pub(crate) fn init(config: Config, callback: Option<Sink>) -> Result<Started, In
     let same = LAST.get().filter(|last| callback.is_none() && !last.called_back && last.config.difference(&config).is_none());
     let tenure = same.unwrap_or_else(|| {
         let called_back = callback.is_some();
-        let sink = callback.unwrap_or(if PULLS.load(Ordering::Acquire) { Sink::Ring } else { Sink::Stderr });
+        let sink = callback.unwrap_or(if PULLS.load(Ordering::Acquire) { Sink::Pull } else { Sink::Stderr });
         let rules = config.rules();
         Box::leak(Box::new(Tenure { config: Arc::new(config), rules, sink, called_back, owners: AtomicU32::new(0) }))
     });
@@ -187,11 +187,6 @@ pub(crate) fn stats() -> Stats {
 pub(crate) fn next_log_line() -> Option<(Level, String)> {
     PULLS.store(true, Ordering::Release);
     SHELL.get()?.life()?.log.next()
-}
-
-/// Flush in two halves: see [`Core::flush_begin`].
-pub(crate) fn flush_begin() -> Result<u64, Result<FlushError, Absent>> {
-    running().map_err(Err)?.flush_begin().map_err(Ok)
 }
 
 /// Whether flush and shutdown are refused here.

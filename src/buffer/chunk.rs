@@ -165,10 +165,6 @@ impl Batch {
         self.segments.iter().map(Segment::count).sum()
     }
 
-    pub(crate) fn bytes(&self) -> usize {
-        self.segments.iter().map(|s| s.packed().len()).sum()
-    }
-
     /// Number of its first record.
     pub(crate) fn first(&self) -> u64 {
         self.segments.first().map_or(u64::MAX, Segment::first)

@@ -399,6 +399,3 @@ impl Filling {
         })
     }
 }
-
-#[cfg(test)]
-mod tests;

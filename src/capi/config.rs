@@ -1,12 +1,13 @@
 //! Settings: an opaque object with string keys.
 
 use std::ffi::{c_char, c_void};
+use std::sync::Arc;
 
 use super::guard;
 use super::status::*;
 use super::text::{c_argument, put};
 use crate::config::{Config, ConfigError};
-use crate::log::Sink;
+use crate::log::{Level, Sink};
 use crate::process;
 
 /// Settings for malti_init: opaque, with string keys. Used by one thread at a time.
@@ -135,13 +136,13 @@ pub unsafe extern "C" fn malti_config_set_log(
         let Some(config) = (unsafe { config.as_mut() }) else { return MALTI_ERR_INVALID_ARGUMENT };
         config.callback = log.map(|call| {
             let callback = Callback { call, userdata };
-            Sink::callback(move |level, line| {
+            Sink::Callback(Arc::new(move |level: Level, line: &str| {
                 let callback = &callback;
                 // A log line has no NUL: control characters are escaped.
                 let Ok(line) = std::ffi::CString::new(line) else { return };
                 // SAFETY: the host's function, by its contract callable from any thread.
                 unsafe { (callback.call)(level as i32, line.as_ptr(), callback.userdata) };
-            })
+            }))
         });
         MALTI_OK
     })

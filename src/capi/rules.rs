@@ -57,7 +57,7 @@ pub unsafe extern "C" fn malti_resolve_consumer(
         let request = unsafe {
             (|| {
                 Ok::<_, super::text::Invalid>(Request {
-                    state: argument("state", state, state_len, HEADERS_MAX)?,
+                    state: Some(argument("state", state, state_len, HEADERS_MAX)?),
                     headers: argument("headers", headers, headers_len, HEADERS_MAX)?,
                     query: argument("query", query, query_len, HEADERS_MAX)?,
                     peer: argument("peer", peer, peer_len, HEADERS_MAX)?,

@@ -2,7 +2,7 @@
 //! the environment and documented.
 
 use super::secret::{MASK, mask_userinfo};
-use super::standin::Destination;
+use crate::transport::Destination;
 use super::values::*;
 use super::{Compression, Config, DEFAULT_SERVICE};
 

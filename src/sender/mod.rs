@@ -184,7 +184,7 @@ impl Sender {
     /// Sends what stands before `mark`, and whole batches behind it.
     fn send_until(&mut self, round: &Round, mark: u64) -> Result<(), Halt> {
         let core = self.core.clone();
-        let mut helpers = parallel::Helpers::none();
+        let mut helpers = parallel::Helpers::default();
         let result = loop {
             let mut central = core.buffer.central();
             if self.over(&central) {

@@ -20,7 +20,7 @@ impl Worker {
     pub(super) fn new(life: &Life) -> Self {
         let config = &life.config;
         Worker {
-            writer: Writer::new(config.service_name(), config.node()),
+            writer: Writer::new(config.service_name(), &config.node),
             body: Body::new(if config.is_sink() { Framing::Lines } else { Framing::Envelope }),
             gzip: config.compression == Compression::Gzip,
             body_max: config.batch_bytes,
