@@ -159,7 +159,7 @@ pub(super) static KEYS: &[Key] = &[
         ..key!(
             url,
             "http://localhost:8000",
-            "an http or https URL, file:PATH or stderr:",
+            "http://host[:port][/prefix], https://host[:port][/prefix], file:/absolute/path, stderr:",
             "where records go: the server's base URL, or one JSON record a line to a file or to standard error",
             |text: &str| Destination::parse(text.trim()),
             ToString::to_string

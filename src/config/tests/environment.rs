@@ -287,3 +287,23 @@ fn certificate_variables_are_read() {
     assert_eq!(config.ssl_cert_file, Some(PathBuf::from("/certs/a.pem")));
     assert_eq!(config.ssl_cert_dir, None);
 }
+
+/// Runs itself again in a process of its own, as a test must not change the environment of the others.
+#[test]
+fn the_environment_of_the_process_is_read() {
+    if std::env::var_os("MALTI_TEST_CHILD").is_some() {
+        assert_eq!(Config::from_env().batch_size, 7);
+        return;
+    }
+    let itself = "config::tests::environment::the_environment_of_the_process_is_read";
+    let run = |batch_size| {
+        let mut child = std::process::Command::new(std::env::current_exe().unwrap());
+        child.args(["--exact", itself]);
+        child.envs([("MALTI_TEST_CHILD", "1"), ("MALTI_BATCH_SIZE", batch_size)]);
+        let output = child.output().unwrap();
+        let ran = String::from_utf8_lossy(&output.stdout).contains("running 1 test");
+        ran && output.status.success()
+    };
+    assert!(run("7"));
+    assert!(!run("8"));
+}
