@@ -123,6 +123,9 @@ impl BaseUrl {
                 return Err(fault);
             }
         }
+        if !rest.is_ascii() {
+            return Err("only ASCII is allowed (punycode, %-encoding)");
+        }
         let (authority, path) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
         let (host, port) = host_and_port(authority)?;
         let url = Self {

@@ -294,3 +294,31 @@ fn is_refusal(reason: &str) -> bool {
         .and_then(|status| status.parse::<u16>().ok());
     matches!(status, Some(300..=499)) && !matches!(status, Some(408 | 425 | 429))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn retry_after_forms() {
+        let now = SystemTime::UNIX_EPOCH + Duration::from_secs(784_111_777);
+        for (value, seconds) in [
+            ("0", Some(0)),
+            ("120", Some(120)),
+            (" 7 ", Some(7)),
+            ("Sun, 06 Nov 1994 08:50:37 GMT", Some(60)),
+            ("Sunday, 06-Nov-94 08:50:37 GMT", Some(60)),
+            ("Sun Nov  6 08:50:37 1994", Some(60)),
+            ("Sun, 06 Nov 1994 08:00:00 GMT", Some(0)),
+            ("99999999999999999999", None),
+            ("-1", None),
+            ("1.5", None),
+            ("soon", None),
+            ("", None),
+        ] {
+            let headers = [(RETRY_AFTER, HeaderValue::from_static(value))];
+            let found = retry_after(&headers.into_iter().collect(), now);
+            assert_eq!(found, seconds.map(Duration::from_secs), "{value:?}");
+        }
+    }
+}

@@ -107,7 +107,8 @@ impl Transport {
         }
     }
 
-    /// The addresses that last led to an answer; empty before the first, and for sinks.
+    /// The addresses that last led to an answer. Empty before the first, for sinks, and where the
+    /// host was given as an address.
     #[must_use]
     pub fn good_addresses(&self) -> Vec<SocketAddr> {
         match &self.0 {

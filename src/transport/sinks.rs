@@ -113,7 +113,7 @@ fn stderr() -> io::Result<File> {
 
 /// `write_all` that counts, and waits for a pipe that a runtime (Node) has made non-blocking.
 fn write_all(
-    file: &mut File,
+    file: &mut impl Write,
     bytes: &[u8],
     written: &mut usize,
     timeout: Duration,
@@ -145,5 +145,92 @@ fn kind(error: &io::Error) -> FailureKind {
         ErrorKind::ConnectionAborted => FailureKind::Aborted,
         ErrorKind::TimedOut => FailureKind::Timeout,
         _ => FailureKind::Io,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Each call of `write` takes what the next step says.
+    struct Script {
+        steps: Vec<Result<usize, ErrorKind>>,
+        got: Vec<u8>,
+    }
+
+    impl Write for Script {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            let amount = self.steps.remove(0)?.min(bytes.len());
+            self.got.extend_from_slice(&bytes[..amount]);
+            Ok(amount)
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    fn run(
+        steps: &[Result<usize, ErrorKind>],
+        timeout: Duration,
+        aborted: bool,
+    ) -> (Result<(), ErrorKind>, usize, Vec<u8>) {
+        let mut script = Script {
+            steps: steps.to_vec(),
+            got: Vec::new(),
+        };
+        let mut written = 0;
+        let aborted = AtomicBool::new(aborted);
+        let result = write_all(&mut script, b"12345\n", &mut written, timeout, &aborted);
+        (result.map_err(|error| error.kind()), written, script.got)
+    }
+
+    #[test]
+    fn a_partial_write_is_continued() {
+        let pause = Err(ErrorKind::WouldBlock);
+        let steps = [
+            Ok(2),
+            Err(ErrorKind::Interrupted),
+            pause,
+            Ok(1),
+            pause,
+            Ok(9),
+        ];
+        let (result, written, got) = run(&steps, Duration::from_secs(60), false);
+        assert_eq!(
+            (result, written, got.as_slice()),
+            (Ok(()), 6, b"12345\n".as_slice())
+        );
+    }
+
+    #[test]
+    fn a_failure_tells_how_far_it_got() {
+        let full = ErrorKind::StorageFull;
+        let (result, written, got) = run(&[Ok(4), Err(full)], Duration::ZERO, false);
+        assert_eq!(
+            (result, written, got.as_slice()),
+            (Err(full), 4, b"1234".as_slice())
+        );
+        for (aborted, expected) in [
+            (false, ErrorKind::TimedOut),
+            (true, ErrorKind::ConnectionAborted),
+        ] {
+            let steps = [Ok(4), Err(ErrorKind::WouldBlock)];
+            assert_eq!(run(&steps, Duration::ZERO, aborted).0, Err(expected));
+        }
+    }
+
+    #[test]
+    fn a_torn_line_stays_by_itself() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("file");
+        std::fs::write(&path, "{\"n\":1}\n{\"n\"").unwrap();
+        let sink = Sink::file(path.clone(), Duration::ZERO);
+        *sink.torn.lock().unwrap() = true;
+        let live = AtomicBool::new(false);
+        sink.append(b"{\"n\":2}\n", &live).unwrap();
+        sink.append(b"{\"n\":3}\n", &live).unwrap();
+        let text = std::fs::read_to_string(&path).unwrap();
+        assert_eq!(text, "{\"n\":1}\n{\"n\"\n{\"n\":2}\n{\"n\":3}\n");
     }
 }

@@ -1,0 +1,108 @@
+# The one entry to everything; `make` lists the targets. Needs Rust, a C/C++ compiler and Python;
+# all else comes from the package registries into .tools/ and target/.
+
+PYTHON ?= python3
+CARGO  ?= cargo
+PREFIX ?= /usr/local
+DESTDIR ?=
+export CARGO
+
+VERSION := $(shell sed -n 's/^version = "\(.*\)"/\1/p' Cargo.toml | head -n 1)
+ABI     := 1
+RELEASE := target/release
+ifeq ($(shell uname -s),Darwin)
+LIBRARY := libmalti.dylib
+SONAME  := libmalti.$(ABI).dylib
+REAL    := libmalti.$(VERSION).dylib
+else
+LIBRARY := libmalti.so
+SONAME  := libmalti.so.$(ABI)
+REAL    := libmalti.so.$(VERSION)
+endif
+
+.DEFAULT_GOAL := help
+MAKEFLAGS += --no-builtin-rules
+.DELETE_ON_ERROR:
+
+include .ci/tools.mk
+
+.PHONY: help
+help: ## list the targets
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /:/' | \
+		while IFS=: read -r name text; do printf '  %-12s %s\n' "$$name" "$$text"; done
+
+.PHONY: demo
+demo: lib receiver $(NOX) ## run two real servers, send requests, compare what arrived (KEEP=1: leave the page up)
+	@$(NOX) --session demo -- $(if $(KEEP),--keep)
+
+# rustc applies no LTO to a build that also makes an rlib, so the shipped library is built apart.
+# It also says what a program that links the static archive must link besides.
+.PHONY: lib
+lib: $(TOOLCHAIN) ## build the shared and the static library into target/release
+	$(CARGO) rustc --locked --release --package libmalti --lib --crate-type cdylib,staticlib -- \
+		--print native-static-libs=$(RELEASE)/native-static-libs.txt
+	@ln -sfn $(LIBRARY) $(RELEASE)/$(SONAME)
+
+.PHONY: receiver
+receiver: $(TOOLCHAIN) ## build the command-line tool `malti`, with the receiver in it
+	$(CARGO) build --locked --release --package malti-cli
+
+.PHONY: header
+header: $(TOOLCHAIN) ## make include/malti.h from the sources
+	@$(PYTHON) .ci/header.py
+
+.PHONY: test
+test: lib receiver $(NOX) ## run every test of every language (PART="rust c python": some of them)
+	@$(PYTHON) .ci/test.py $(PART)
+
+.PHONY: test-all
+test-all: lib receiver $(NOX) ## the same with the long matrix: valgrind, every Python found
+	@$(PYTHON) .ci/test.py --all $(PART)
+
+.PHONY: lint
+lint: $(NOX) $(CARGO_DENY) ## format, lints, docs, licences, types, shell
+	$(CARGO) fmt --all --check
+	$(CARGO) clippy --workspace --all-targets --locked -- -D warnings
+	RUSTDOCFLAGS='-D warnings' $(CARGO) doc --workspace --no-deps --locked
+	$(CARGO_DENY) --all-features --locked check --hide-inclusion-graph licenses bans sources
+	@echo 'cargo deny: advisories not checked, their database is no package of a registry'
+	@$(NOX) --session lint
+
+.PHONY: bench
+bench: lib receiver $(NOX) ## measure, each figure beside its baseline and its target
+	$(CARGO) bench --locked
+
+.PHONY: cross
+cross: $(NOX) $(TOOLCHAIN) ## build the library for Windows, macOS, musl and arm64
+	@$(NOX) --session cross
+
+.PHONY: install
+install: lib ## install library, header, pkg-config file (PREFIX, DESTDIR)
+	install -d '$(DESTDIR)$(PREFIX)/lib/pkgconfig' '$(DESTDIR)$(PREFIX)/include'
+	install -m 755 $(RELEASE)/$(LIBRARY) '$(DESTDIR)$(PREFIX)/lib/$(REAL)'
+	ln -sf $(REAL) '$(DESTDIR)$(PREFIX)/lib/$(SONAME)'
+	ln -sf $(SONAME) '$(DESTDIR)$(PREFIX)/lib/$(LIBRARY)'
+	install -m 644 $(RELEASE)/libmalti.a '$(DESTDIR)$(PREFIX)/lib/'
+	install -m 644 $(wildcard include/*) '$(DESTDIR)$(PREFIX)/include/'
+	sed -e 's/@VERSION@/$(VERSION)/' -e "s/@LIBS_PRIVATE@/$$(cat $(RELEASE)/native-static-libs.txt)/" \
+		bindings/c/malti.pc.in >'$(DESTDIR)$(PREFIX)/lib/pkgconfig/malti.pc'
+
+.PHONY: uninstall
+uninstall: ## remove what install put there
+	rm -f $(foreach file,$(LIBRARY) $(SONAME) $(REAL) libmalti.a pkgconfig/malti.pc,'$(DESTDIR)$(PREFIX)/lib/$(file)') \
+		$(foreach file,$(notdir $(wildcard include/*)),'$(DESTDIR)$(PREFIX)/include/$(file)')
+
+.PHONY: doctor
+doctor: ## print what is missing on this machine and what that skips
+	@$(PYTHON) .ci/doctor.py
+
+.PHONY: lock
+lock: $(NOX) ## pin the newest Python tools anew
+	@for source in requirements/*.in; do \
+		.tools/venv/bin/uv pip compile --quiet --upgrade --universal --python-version 3.10 \
+			--no-header --no-emit-index-url --generate-hashes "$$source" \
+			--output-file "$${source%.in}.txt" || exit; done
+
+.PHONY: clean
+clean: ## remove all that was built or downloaded
+	rm -rf target .tools

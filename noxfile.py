@@ -1,0 +1,126 @@
+"""Every job that needs Python packages. make calls these; each has its own hash-pinned environment."""
+
+import os
+import shutil
+from pathlib import Path
+
+import nox
+
+ROOT = Path(__file__).parent
+RELEASE = ROOT / "target" / "release"
+REPORTS = ROOT / ".tools" / "reports"
+# Versions that the binding is tested on beside the one that runs make. One that is not installed
+# is skipped, also in CI.
+PYTHONS = ["3.9", "3.10", "3.11", "3.12", "3.13", "3.14", "3.15"]
+# Linux: the oldest glibc that the library runs on.
+TARGETS = {
+    "x86_64-pc-windows-gnu": "",
+    "aarch64-apple-darwin": "",
+    "x86_64-unknown-linux-musl": "",
+    "aarch64-unknown-linux-gnu": ".2.17",
+}
+
+nox.options.envdir = str(ROOT / ".tools" / "nox")
+nox.options.default_venv_backend = "uv"
+nox.options.reuse_venv = "yes"
+nox.options.error_on_missing_interpreters = False
+nox.options.download_python = "never"
+nox.options.sessions = ["test"]
+
+
+def install(session: nox.Session, name: str) -> None:
+    session.install("--quiet", "--require-hashes", "-r", f"requirements/{name}.txt")
+
+
+def project(session: nox.Session) -> dict[str, str]:
+    """Where a checkout keeps what an installed binding would bring along."""
+    package = ROOT / "bindings" / "python"
+    paths = [str(folder) for folder in (package / "src", package) if folder.is_dir()]
+    library = "libmalti.dylib" if os.uname().sysname == "Darwin" else "libmalti.so"
+    return {
+        "PYTHONPATH": os.pathsep.join(paths),
+        "MALTI_LIBRARY": str(RELEASE / library),
+        "MALTI_RECEIVER": str(RELEASE / "malti"),
+    }
+
+
+def pytest(session: nox.Session, *places: str) -> None:
+    install(session, "test")
+    present = [place for place in places if any(ROOT.glob(place))]
+    REPORTS.mkdir(parents=True, exist_ok=True)
+    report = REPORTS / f"python-{session.python or 'here'}.xml"
+    options = ["-ra", "--import-mode=importlib", f"--junit-xml={report}"]
+    options += ["-o", "junit_family=xunit2", "-o", f"cache_dir={ROOT}/.tools/pytest"]
+    options += [f"--rootdir={ROOT}", "--strict-markers"]
+    files = [str(path) for place in present for path in sorted(ROOT.glob(place))]
+    session.run("pytest", *options, *(session.posargs or files), env=project(session))
+
+
+@nox.session
+def test(session: nox.Session) -> None:
+    """The binding's tests and those of the project as a whole."""
+    pytest(session, "bindings/python/tests", "tests/test_*.py")
+
+
+@nox.session(python=PYTHONS)
+def test_all(session: nox.Session) -> None:
+    """The same on every Python that is there."""
+    pytest(session, "bindings/python/tests", "tests/test_*.py")
+
+
+@nox.session
+def demo(session: nox.Session) -> None:
+    """Real servers, real requests, and a comparison of what arrived."""
+    install(session, "demo")
+    session.run("python", "tests/demo/run.py", *session.posargs, env=project(session))
+
+
+@nox.session
+def lint(session: nox.Session) -> None:
+    """Python and shell: format, lint, types."""
+    install(session, "lint")
+    listed = session.run("git", "ls-files", "*.py", ".ci/run", "*.sh", external=True, silent=True)
+    files = [name for name in str(listed).split() if (ROOT / name).is_file()]
+    scripts = [name for name in files if name.endswith(".py")]
+    ruff = ("--config", ".ci/ruff.toml", "--cache-dir", ".tools/ruff")
+    session.run("ruff", "format", "--check", "--quiet", *ruff, *scripts)
+    session.run("ruff", "check", "--quiet", *ruff, *scripts)
+    mypy = ("mypy", "--strict", "--cache-dir", ".tools/mypy", "--no-error-summary")
+    session.run(*mypy, *(name for name in scripts if name.startswith(".ci/")))
+    session.run(*mypy, "--ignore-missing-imports", "noxfile.py")
+    # Frameworks are not installed here: the binding sees them as untyped.
+    for package in sorted(ROOT.glob("bindings/python/**/py.typed")):
+        session.run(*mypy, "--ignore-missing-imports", str(package.parent))
+    session.run("shellcheck", *(name for name in files if not name.endswith(".py")))
+
+
+@nox.session
+def cross(session: nox.Session) -> None:
+    """Builds the library for other platforms, which keeps src/sys honest, and prints its sizes."""
+    install(session, "cross")
+    failed = []
+    for target, glibc in TARGETS.items():
+        # musl links statically unless told otherwise, and then there is no shared library.
+        flags = "-C target-feature=-crt-static" if target.endswith("musl") else ""
+        env = {
+            f"CARGO_TARGET_{target.upper().replace('-', '_')}_RUSTFLAGS": flags,
+            "MACOSX_DEPLOYMENT_TARGET": "11.0",
+        }
+        if shutil.which("rustup"):
+            session.run("rustup", "--quiet", "target", "add", target, external=True)
+        session.run(
+            *("cargo-zigbuild", "rustc", "--locked", "--release", "--package", "libmalti", "--lib"),
+            *("--crate-type", "cdylib,staticlib", "--target", target + glibc),
+            env=env,
+            success_codes=range(256),
+        )
+        made = [
+            file
+            for pattern in ("libmalti.so", "libmalti.dylib", "malti.dll", "libmalti.a")
+            for file in (ROOT / "target" / target / "release").glob(pattern)
+        ]
+        print(target, *(f"{file.name} {file.stat().st_size:,} bytes" for file in made), sep="  ")
+        if len(made) < 2:
+            failed.append(target)
+    if failed:
+        session.error(f"did not build: {', '.join(failed)}")
