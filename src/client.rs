@@ -74,7 +74,9 @@ impl fmt::Display for FlushError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             FlushError::TimedOut => "the time was up; delivery goes on",
-            FlushError::Rejected => "the server refuses this key, service or address; the records are kept",
+            FlushError::Rejected => {
+                "the server refuses this key, service or address; the records are kept"
+            }
             FlushError::NoThread => "no thread could be started to send; the records are kept",
             FlushError::WouldDeadlock => "not allowed inside the log callback",
             FlushError::NotRunning => "the client is not running",
@@ -112,7 +114,10 @@ impl Client {
         let shutdown_timeout = config.shutdown_timeout;
         let core = Core::new();
         core.open(Arc::new(config), Arc::new(logger))?;
-        Ok(Client { core, shutdown_timeout })
+        Ok(Client {
+            core,
+            shutdown_timeout,
+        })
     }
 
     /// Records one request. Never blocks on I/O and never fails the caller.
@@ -212,7 +217,11 @@ impl Core {
 
     /// Begins a life.
     pub(crate) fn open(&self, config: Arc<Config>, log: Arc<Logger>) -> Result<(), String> {
-        let transport = if config.is_enabled() { Some(Transport::new(config.transport())?) } else { None };
+        let transport = if config.is_enabled() {
+            Some(Transport::new(config.transport())?)
+        } else {
+            None
+        };
         for warning in config.startup_warnings() {
             log.log(Level::Warn, &warning);
         }
@@ -227,7 +236,14 @@ impl Core {
         } else {
             0
         };
-        let life = Life { epoch, config, log, transport, round: Mutex::new(None), complaints: Mutex::default() };
+        let life = Life {
+            epoch,
+            config,
+            log,
+            transport,
+            round: Mutex::new(None),
+            complaints: Mutex::default(),
+        };
         *self.life_slot() = Some(Arc::new(life));
         Ok(())
     }
@@ -252,17 +268,25 @@ impl Core {
         }
         if !(0..=CREATED_AT_MAX_US).contains(&call.created_at_us) {
             return self.complain("created_at", || {
-                format!("{} is not in 1970–9999 (microseconds since 1970 UTC)", call.created_at_us)
+                format!(
+                    "{} is not in 1970–9999 (microseconds since 1970 UTC)",
+                    call.created_at_us
+                )
             });
         }
         let record = RawRecord {
             method: kept(call.method),
             endpoint: kept(call.endpoint),
             status: call.status as u16,
-            response_time_ms: (call.response_time_us / 1000).min(u64::from(RESPONSE_TIME_MAX_MS)) as u32,
+            response_time_ms: (call.response_time_us / 1000).min(u64::from(RESPONSE_TIME_MAX_MS))
+                as u32,
             consumer: kept(call.consumer),
             context: kept(call.context),
-            created_at_us: if call.created_at_us == 0 { now_us() } else { call.created_at_us },
+            created_at_us: if call.created_at_us == 0 {
+                now_us()
+            } else {
+                call.created_at_us
+            },
         };
         match self.buffer.push(&record) {
             Push::Kept => Recorded::Kept,
@@ -301,16 +325,25 @@ impl Core {
     /// Counts a call that can't be recorded, and says once per field what is wrong with it.
     #[cold]
     pub(crate) fn complain(&self, field: &'static str, why: impl FnOnce() -> String) -> Recorded {
-        let Some(life) = self.life().filter(|life| self.buffer.central().epoch == life.epoch) else {
+        let Some(life) = self
+            .life()
+            .filter(|life| self.buffer.central().epoch == life.epoch)
+        else {
             return self.why_closed();
         };
         self.buffer.count_invalid();
-        let mut said = life.complaints.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut said = life
+            .complaints
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
         if !said.contains(&field) {
             said.push(field);
             drop(said);
             let why = why();
-            life.log.log(Level::Warn, format_args!("a call of record was refused: {field}: {why} (said once)"));
+            life.log.log(
+                Level::Warn,
+                format_args!("a call of record was refused: {field}: {why} (said once)"),
+            );
         }
         Recorded::Invalid(field)
     }
@@ -318,7 +351,9 @@ impl Core {
     /// Starts the sender's thread where this life has none yet.
     #[cold]
     pub(crate) fn ensure_sender(&self) -> bool {
-        let Some((life, core)) = self.life().zip(self.me.upgrade()) else { return false };
+        let Some((life, core)) = self.life().zip(self.me.upgrade()) else {
+            return false;
+        };
         let mut central = self.buffer.central();
         if central.epoch != life.epoch {
             return false;
@@ -329,11 +364,19 @@ impl Core {
                 return false;
             }
             let for_thread = life.clone();
-            if let Err(error) = sys::spawn("malti-sender", SENDER_STACK, move || sender::run(core, for_thread)) {
-                let first = central.no_thread_until.replace(now + THREAD_RETRY).is_none();
+            if let Err(error) = sys::spawn("malti-sender", SENDER_STACK, move || {
+                sender::run(core, for_thread)
+            }) {
+                let first = central
+                    .no_thread_until
+                    .replace(now + THREAD_RETRY)
+                    .is_none();
                 drop(central);
                 if first {
-                    life.log.log(Level::Error, &format!("no thread to send with ({error}): records are kept"));
+                    life.log.log(
+                        Level::Error,
+                        &format!("no thread to send with ({error}): records are kept"),
+                    );
                 }
                 return false;
             }
@@ -363,7 +406,11 @@ impl Core {
         central.flushes += 1;
         self.buffer.notify(&mut central);
         drop(central);
-        if self.ensure_sender() { Ok(mark) } else { Err(FlushError::NoThread) }
+        if self.ensure_sender() {
+            Ok(mark)
+        } else {
+            Err(FlushError::NoThread)
+        }
     }
 
     /// Waits until everything before `mark` is delivered or counted.
@@ -384,7 +431,10 @@ impl Core {
             if central.refused_mark >= mark {
                 return Err(FlushError::Rejected);
             }
-            let Some(left) = deadline.checked_duration_since(Instant::now()).filter(|l| !l.is_zero()) else {
+            let Some(left) = deadline
+                .checked_duration_since(Instant::now())
+                .filter(|l| !l.is_zero())
+            else {
                 return Err(FlushError::TimedOut);
             };
             central = self.buffer.wait_for_progress(central, left);
@@ -411,7 +461,10 @@ impl Core {
             let has_sender = self.ensure_sender();
             central = self.buffer.central();
             while has_sender && !central.is_empty() && !central.gave_up {
-                let Some(left) = deadline.checked_duration_since(Instant::now()).filter(|l| !l.is_zero()) else {
+                let Some(left) = deadline
+                    .checked_duration_since(Instant::now())
+                    .filter(|l| !l.is_zero())
+                else {
                     break;
                 };
                 central = self.buffer.wait_for_progress(central, left);
@@ -421,13 +474,24 @@ impl Core {
         self.buffer.notify(&mut central);
         drop(central);
         self.buffer.progressed();
-        if let Some(round) = life.round.lock().unwrap_or_else(PoisonError::into_inner).take() {
+        if let Some(round) = life
+            .round
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take()
+        {
             round.abort();
         }
         let stats = self.stats();
         if stats.dropped_shutdown > 0 {
             let lost = stats.dropped_shutdown;
-            life.log.log(Level::Warn, &format!("{lost} records were not delivered before shutdown; {}", stats.line()));
+            life.log.log(
+                Level::Warn,
+                &format!(
+                    "{lost} records were not delivered before shutdown; {}",
+                    stats.line()
+                ),
+            );
         }
         life.log.drain_to_stderr();
     }
@@ -436,7 +500,10 @@ impl Core {
     pub(crate) fn stats(&self) -> Stats {
         let mut stats = self.buffer.snapshot();
         if self.life().is_some_and(|life| life.transport.is_none()) {
-            stats = Stats { state: State::Disabled, ..Stats::default() };
+            stats = Stats {
+                state: State::Disabled,
+                ..Stats::default()
+            };
         }
         stats
     }
@@ -449,5 +516,7 @@ fn kept(field: &[u8]) -> &[u8] {
 
 #[inline]
 pub(crate) fn now_us() -> i64 {
-    SystemTime::now().duration_since(UNIX_EPOCH).map_or(1, |since| since.as_micros() as i64)
+    SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .map_or(1, |since| since.as_micros() as i64)
 }

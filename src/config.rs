@@ -271,10 +271,15 @@ impl Config {
 
     /// Where and how the transport delivers.
     pub(crate) fn transport(&self) -> transport::Settings {
-        let binding = self.binding.as_deref().map_or(String::new(), |b| format!(" {b}"));
+        let binding = self
+            .binding
+            .as_deref()
+            .map_or(String::new(), |b| format!(" {b}"));
         transport::Settings {
             destination: self.url.clone(),
-            api_key: self.api_key().map_or(String::new(), |key| key.expose().to_owned()),
+            api_key: self
+                .api_key()
+                .map_or(String::new(), |key| key.expose().to_owned()),
             user_agent: format!("libmalti/{}{binding}", env!("CARGO_PKG_VERSION")),
             http_timeout: self.http_timeout,
             max_keepalive_connections: self.max_keepalive_connections,

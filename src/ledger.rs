@@ -104,7 +104,8 @@ impl Stats {
             self.dropped_shutdown,
             self.dropped_expired,
         ];
-        i128::from(self.recorded) + i128::from(self.adopted) - accounted.into_iter().map(i128::from).sum::<i128>()
+        i128::from(self.recorded) + i128::from(self.adopted)
+            - accounted.into_iter().map(i128::from).sum::<i128>()
     }
 
     /// The ledger in one line, for a person.

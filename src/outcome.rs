@@ -37,8 +37,15 @@ pub(crate) struct Fault {
 /// Judges one attempt.
 pub(crate) fn judge(attempt: Result<Answer, Failure>) -> Outcome {
     match attempt {
-        Err(Failure { kind: FailureKind::Aborted, .. }) => Outcome::Aborted,
-        Err(Failure { kind: FailureKind::Proxy, text, .. }) => Outcome::Misconfigured(text),
+        Err(Failure {
+            kind: FailureKind::Aborted,
+            ..
+        }) => Outcome::Aborted,
+        Err(Failure {
+            kind: FailureKind::Proxy,
+            text,
+            ..
+        }) => Outcome::Misconfigured(text),
         Err(Failure { kind, text, .. }) => Outcome::Retry(Fault {
             why: text,
             retry_after: None,
@@ -59,7 +66,10 @@ fn judge_answer(answer: &Answer) -> Outcome {
             refused: false,
         }),
         413 => Outcome::TooLarge,
-        400 | 422 => Outcome::Refused { named: named(&answer.body), why: said(answer) },
+        400 | 422 => Outcome::Refused {
+            named: named(&answer.body),
+            why: said(answer),
+        },
         _ => Outcome::Misconfigured(said(answer)),
     }
 }
@@ -75,19 +85,29 @@ fn said(answer: &Answer) -> String {
     const MOST: usize = 200;
     let detail = match serde_json::from_slice::<Detail>(&answer.body).map(|d| d.detail) {
         Ok(serde_json::Value::String(text)) => text,
-        Ok(serde_json::Value::Array(items)) => {
-            items.first().and_then(|i| i.get("msg")).and_then(|m| m.as_str()).unwrap_or_default().to_owned()
-        }
+        Ok(serde_json::Value::Array(items)) => items
+            .first()
+            .and_then(|i| i.get("msg"))
+            .and_then(|m| m.as_str())
+            .unwrap_or_default()
+            .to_owned(),
         _ => String::from_utf8_lossy(&answer.body).trim().to_owned(),
     };
-    let detail: String = detail.chars().map(|c| if c.is_control() { ' ' } else { c }).take(MOST).collect();
+    let detail: String = detail
+        .chars()
+        .map(|c| if c.is_control() { ' ' } else { c })
+        .take(MOST)
+        .collect();
     let sep = if detail.is_empty() { "" } else { ": " };
     format!("HTTP {}{sep}{detail}", answer.status)
 }
 
 /// The records that a 422 names: `detail[].loc = ["body", "requests", index, …]`.
 fn named(body: &[u8]) -> Vec<usize> {
-    let Ok(Detail { detail: serde_json::Value::Array(items) }) = serde_json::from_slice(body) else {
+    let Ok(Detail {
+        detail: serde_json::Value::Array(items),
+    }) = serde_json::from_slice(body)
+    else {
         return Vec::new();
     };
     let mut named: Vec<usize> = items
@@ -108,7 +128,11 @@ mod tests {
     use super::*;
 
     fn answer(status: u16, body: &str) -> Outcome {
-        judge(Ok(Answer { status, retry_after: None, body: body.into() }))
+        judge(Ok(Answer {
+            status,
+            retry_after: None,
+            body: body.into(),
+        }))
     }
 
     #[test]
@@ -117,15 +141,25 @@ mod tests {
             assert_eq!(answer(status, ""), Outcome::Sent);
         }
         for status in [408, 425, 429, 500, 502, 503, 504, 599] {
-            let Outcome::Retry(fault) = answer(status, "") else { panic!("{status}") };
+            let Outcome::Retry(fault) = answer(status, "") else {
+                panic!("{status}")
+            };
             assert_eq!((fault.is_500, fault.refused), (status == 500, false));
         }
-        for status in [100, 301, 302, 307, 401, 402, 403, 404, 405, 407, 409, 418, 451] {
-            assert!(matches!(answer(status, ""), Outcome::Misconfigured(_)), "{status}");
+        for status in [
+            100, 301, 302, 307, 401, 402, 403, 404, 405, 407, 409, 418, 451,
+        ] {
+            assert!(
+                matches!(answer(status, ""), Outcome::Misconfigured(_)),
+                "{status}"
+            );
         }
         assert_eq!(answer(413, ""), Outcome::TooLarge);
         for status in [400, 422] {
-            assert!(matches!(answer(status, ""), Outcome::Refused { .. }), "{status}");
+            assert!(
+                matches!(answer(status, ""), Outcome::Refused { .. }),
+                "{status}"
+            );
         }
     }
 
@@ -134,27 +168,58 @@ mod tests {
         let body = r#"{"detail":[{"loc":["body","requests",7,"status"],"msg":"Field required"},
             {"loc":["body","requests",2,"status"]},{"loc":["body","requests",7,"consumer"]},
             {"loc":["body","other",1]},{"loc":["body","requests",-1]},{"loc":[]},{"loc":"x"},3]}"#;
-        let Outcome::Refused { named, why } = answer(422, body) else { panic!() };
+        let Outcome::Refused { named, why } = answer(422, body) else {
+            panic!()
+        };
         assert_eq!(named, [2, 7]);
         assert_eq!(why, "HTTP 422: Field required");
     }
 
     #[test]
     fn an_answer_that_is_no_json_is_quoted_in_part_on_one_line() {
-        let Outcome::Misconfigured(why) = answer(403, &format!("<html>\r\n{}", "x".repeat(5000))) else { panic!() };
-        assert!(why.starts_with("HTTP 403: <html>  x") && why.len() < 250, "{why}");
-        let Outcome::Misconfigured(why) = answer(401, r#"{"detail":"Invalid API key"}"#) else { panic!() };
+        let Outcome::Misconfigured(why) = answer(403, &format!("<html>\r\n{}", "x".repeat(5000)))
+        else {
+            panic!()
+        };
+        assert!(
+            why.starts_with("HTTP 403: <html>  x") && why.len() < 250,
+            "{why}"
+        );
+        let Outcome::Misconfigured(why) = answer(401, r#"{"detail":"Invalid API key"}"#) else {
+            panic!()
+        };
         assert_eq!(why, "HTTP 401: Invalid API key");
     }
 
     #[test]
     fn failures_without_an_answer_are_tried_again_but_for_the_proxys() {
-        let failure = |kind| judge(Err(Failure { kind, sent: false, text: "why".into() }));
-        for kind in [FailureKind::Dns, FailureKind::Connect, FailureKind::Tls, FailureKind::Timeout, FailureKind::Io] {
-            assert!(matches!(failure(kind), Outcome::Retry(Fault { refused: false, .. })), "{kind:?}");
+        let failure = |kind| {
+            judge(Err(Failure {
+                kind,
+                sent: false,
+                text: "why".into(),
+            }))
+        };
+        for kind in [
+            FailureKind::Dns,
+            FailureKind::Connect,
+            FailureKind::Tls,
+            FailureKind::Timeout,
+            FailureKind::Io,
+        ] {
+            assert!(
+                matches!(failure(kind), Outcome::Retry(Fault { refused: false, .. })),
+                "{kind:?}"
+            );
         }
-        assert!(matches!(failure(FailureKind::Refused), Outcome::Retry(Fault { refused: true, .. })));
-        assert_eq!(failure(FailureKind::Proxy), Outcome::Misconfigured("why".into()));
+        assert!(matches!(
+            failure(FailureKind::Refused),
+            Outcome::Retry(Fault { refused: true, .. })
+        ));
+        assert_eq!(
+            failure(FailureKind::Proxy),
+            Outcome::Misconfigured("why".into())
+        );
         assert_eq!(failure(FailureKind::Aborted), Outcome::Aborted);
     }
 }

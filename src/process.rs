@@ -76,7 +76,11 @@ struct Turn;
 
 impl Turn {
     fn take(deadline: Option<Instant>) -> Option<Turn> {
-        while SHELL.state.compare_exchange(0, 1, Ordering::AcqRel, Ordering::Acquire).is_err() {
+        while SHELL
+            .state
+            .compare_exchange(0, 1, Ordering::AcqRel, Ordering::Acquire)
+            .is_err()
+        {
             if deadline.is_some_and(|d| Instant::now() >= d) {
                 return None;
             }
@@ -104,11 +108,15 @@ pub(crate) fn running() -> Result<&'static Core, Absent> {
     if let Some(core) = HOT.get() {
         return Ok(core);
     }
-    let Some(inherited) = tenure() else { return Err(Absent::NotRunning) };
+    let Some(inherited) = tenure() else {
+        return Err(Absent::NotRunning);
+    };
     if !inherited.config.is_enabled() {
         return Err(Absent::Disabled);
     }
-    let Some(_turn) = Turn::take(None) else { return Err(Absent::NotRunning) };
+    let Some(_turn) = Turn::take(None) else {
+        return Err(Absent::NotRunning);
+    };
     match (HOT.get(), tenure()) {
         (Some(core), _) => Ok(core),
         (None, Some(inherited)) => open(inherited).map_err(|_| Absent::NotRunning),
@@ -122,7 +130,10 @@ fn open(tenure: &Tenure) -> Result<&'static Core, String> {
         SHELL.set(core);
         core
     });
-    core.open(tenure.config.clone(), Arc::new(Logger::new(tenure.config.log, tenure.sink.clone())))?;
+    core.open(
+        tenure.config.clone(),
+        Arc::new(Logger::new(tenure.config.log, tenure.sink.clone())),
+    )?;
     if tenure.config.is_enabled() {
         HOT.set(core);
     }
@@ -131,7 +142,9 @@ fn open(tenure: &Tenure) -> Result<&'static Core, String> {
 
 /// Starts the client, or adds an owner to the one that runs with the same settings.
 pub(crate) fn init(config: Config, callback: Option<Sink>) -> Result<Started, InitError> {
-    let Some(_turn) = Turn::take(None) else { return Err(InitError::Unusable("busy".to_owned())) };
+    let Some(_turn) = Turn::take(None) else {
+        return Err(InitError::Unusable("busy".to_owned()));
+    };
     if let Some(running) = tenure().filter(|t| t.config.is_enabled()) {
         if let Some(key) = running.config.difference(&config) {
             return Err(InitError::Differs(key));
@@ -143,13 +156,29 @@ pub(crate) fn init(config: Config, callback: Option<Sink>) -> Result<Started, In
     HOT.protect();
     SHELL.protect();
     sys::on_fork_child(in_forked_child);
-    let started = if config.is_enabled() { Started::New } else { Started::Disabled };
-    let same = LAST.get().filter(|last| callback.is_none() && !last.called_back && last.config.difference(&config).is_none());
+    let started = if config.is_enabled() {
+        Started::New
+    } else {
+        Started::Disabled
+    };
+    let same = LAST.get().filter(|last| {
+        callback.is_none() && !last.called_back && last.config.difference(&config).is_none()
+    });
     let tenure = same.unwrap_or_else(|| {
         let called_back = callback.is_some();
-        let sink = callback.unwrap_or(if PULLS.load(Ordering::Acquire) { Sink::Pull } else { Sink::Stderr });
+        let sink = callback.unwrap_or(if PULLS.load(Ordering::Acquire) {
+            Sink::Pull
+        } else {
+            Sink::Stderr
+        });
         let rules = config.rules();
-        Box::leak(Box::new(Tenure { config: Arc::new(config), rules, sink, called_back, owners: AtomicU32::new(0) }))
+        Box::leak(Box::new(Tenure {
+            config: Arc::new(config),
+            rules,
+            sink,
+            called_back,
+            owners: AtomicU32::new(0),
+        }))
     });
     LAST.set(tenure);
     open(tenure).map_err(InitError::Unusable)?;
@@ -161,8 +190,12 @@ pub(crate) fn init(config: Config, callback: Option<Sink>) -> Result<Started, In
 /// Gives one ownership back. The last one ends the client; the others only flush.
 pub(crate) fn shutdown(timeout: Duration) -> Result<bool, Absent> {
     let deadline = Instant::now() + timeout.min(Duration::from_secs(3600));
-    let Some(turn) = Turn::take(Some(deadline)) else { return Ok(false) };
-    let Some(running) = tenure() else { return Err(Absent::NotRunning) };
+    let Some(turn) = Turn::take(Some(deadline)) else {
+        return Ok(false);
+    };
+    let Some(running) = tenure() else {
+        return Err(Absent::NotRunning);
+    };
     if !running.config.is_enabled() {
         return Err(Absent::Disabled);
     }
@@ -171,7 +204,9 @@ pub(crate) fn shutdown(timeout: Duration) -> Result<bool, Absent> {
         return Ok(hot().is_none_or(|core| core.flush(timeout).is_ok()));
     }
     TENURE.clear();
-    let Some(core) = HOT.get() else { return Ok(true) };
+    let Some(core) = HOT.get() else {
+        return Ok(true);
+    };
     HOT.clear();
     core.shutdown(deadline.saturating_duration_since(Instant::now()));
     Ok(core.stats().dropped_shutdown == 0)

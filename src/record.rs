@@ -44,7 +44,13 @@ impl<'a> RawRecord<'a> {
     /// Bytes that [`pack`](Self::pack) writes.
     #[inline]
     pub fn packed_len(&self) -> usize {
-        (HEADER + self.method.len() + self.endpoint.len() + self.consumer.len() + self.context.len() + 7) & !7
+        (HEADER
+            + self.method.len()
+            + self.endpoint.len()
+            + self.consumer.len()
+            + self.context.len()
+            + 7)
+            & !7
     }
 
     /// Writes the packed form to the start of `out`, which must hold [`packed_len`](Self::packed_len) bytes.
@@ -57,7 +63,10 @@ impl<'a> RawRecord<'a> {
         out[12..14].copy_from_slice(&(len as u16).to_le_bytes());
         out[14..16].copy_from_slice(&self.status.to_le_bytes());
         let mut at = HEADER;
-        for (i, field) in [self.method, self.endpoint, self.consumer, self.context].into_iter().enumerate() {
+        for (i, field) in [self.method, self.endpoint, self.consumer, self.context]
+            .into_iter()
+            .enumerate()
+        {
             out[16 + 2 * i..18 + 2 * i].copy_from_slice(&(field.len() as u16).to_le_bytes());
             out[at..at + field.len()].copy_from_slice(field);
             at += field.len();
@@ -87,7 +96,9 @@ impl<'a> RawRecord<'a> {
             context: field(3)?,
             status: u16_at(14),
             response_time_ms: u32::from_le_bytes([head[8], head[9], head[10], head[11]]),
-            created_at_us: i64::from_le_bytes([head[0], head[1], head[2], head[3], head[4], head[5], head[6], head[7]]),
+            created_at_us: i64::from_le_bytes([
+                head[0], head[1], head[2], head[3], head[4], head[5], head[6], head[7],
+            ]),
         };
         Some((record, len))
     }

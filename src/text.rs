@@ -43,7 +43,10 @@ pub fn clean(field: Field, raw: &[u8]) -> Cow<'_, str> {
     let decoded = decode(&raw[..raw.len().min(FIELD_MAX)]);
     let mut text = match field {
         Field::Endpoint => braced(decoded.split('?').next().unwrap_or_default()),
-        _ => decoded.chars().filter_map(|c| printable(c).map(parenthesis)).collect(),
+        _ => decoded
+            .chars()
+            .filter_map(|c| printable(c).map(parenthesis))
+            .collect(),
     };
     trim(&mut text);
     match field {
@@ -65,7 +68,9 @@ pub fn clean(field: Field, raw: &[u8]) -> Cow<'_, str> {
 /// high bit of a byte. Subtracting from a word also borrows from the byte above, but only where there is a mark.
 #[inline]
 pub(crate) fn is_plain(field: Field, raw: &[u8]) -> bool {
-    let ([first, .., last] | [first @ last]) = raw else { return false };
+    let ([first, .., last] | [first @ last]) = raw else {
+        return false;
+    };
     let marks = match field {
         Field::Method => words(raw).fold(0, |marks, word| marks | special(word) | lower(word)),
         _ => words(raw).fold(0, |marks, word| marks | special(word)),
@@ -78,9 +83,16 @@ pub(crate) fn is_plain(field: Field, raw: &[u8]) -> bool {
 fn words(bytes: &[u8]) -> impl Iterator<Item = u64> {
     let last = match bytes.last_chunk() {
         Some(last) => u64::from_le_bytes(*last),
-        None => bytes.iter().fold(each(b'0'), |word, &b| word << 8 | u64::from(b)),
+        None => bytes
+            .iter()
+            .fold(each(b'0'), |word, &b| word << 8 | u64::from(b)),
     };
-    bytes.as_chunks().0.iter().map(|chunk| u64::from_le_bytes(*chunk)).chain([last])
+    bytes
+        .as_chunks()
+        .0
+        .iter()
+        .map(|chunk| u64::from_le_bytes(*chunk))
+        .chain([last])
 }
 
 /// A word of eight times `b`.
@@ -92,7 +104,10 @@ const fn each(b: u8) -> u64 {
 #[inline]
 fn special(word: u64) -> u64 {
     let is = |word: u64, b: u8| (word ^ each(b)).wrapping_sub(each(1));
-    word | word.wrapping_sub(each(b' ')) | is(word, b'"') | is(word, b'\\') | is(word & each(!3), b'<')
+    word | word.wrapping_sub(each(b' '))
+        | is(word, b'"')
+        | is(word, b'\\')
+        | is(word & each(!3), b'<')
 }
 
 /// Marks what has both bits of the lower case, 0x60 and above.
@@ -102,13 +117,20 @@ fn lower(word: u64) -> u64 {
 }
 
 fn decode(raw: &[u8]) -> Cow<'_, str> {
-    let cut = if raw.len() == FIELD_MAX { incomplete_tail(raw) } else { 0 };
+    let cut = if raw.len() == FIELD_MAX {
+        incomplete_tail(raw)
+    } else {
+        0
+    };
     String::from_utf8_lossy(&raw[..raw.len() - cut])
 }
 
 /// Bytes at the end of `raw` that begin a UTF-8 sequence and do not complete it.
 fn incomplete_tail(raw: &[u8]) -> usize {
-    let tail = raw.utf8_chunks().last().map_or(&[][..], |chunk| chunk.invalid());
+    let tail = raw
+        .utf8_chunks()
+        .last()
+        .map_or(&[][..], |chunk| chunk.invalid());
     match str::from_utf8(tail) {
         Err(e) if e.error_len().is_none() => tail.len(),
         _ => 0,
@@ -137,7 +159,9 @@ fn braced(endpoint: &str) -> String {
     for (at, c) in endpoint.char_indices() {
         match c {
             '<' => {
-                open = endpoint[at + 1..].find(['<', '>']).is_some_and(|next| endpoint[at + 1 + next..].starts_with('>'));
+                open = endpoint[at + 1..]
+                    .find(['<', '>'])
+                    .is_some_and(|next| endpoint[at + 1 + next..].starts_with('>'));
                 text.push_str(if open { "{" } else { "%3C" });
             }
             '>' => {

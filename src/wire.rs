@@ -159,7 +159,11 @@ pub struct Body {
 impl Body {
     /// A body without records: `{"requests":[]}`, or no line.
     pub fn new(framing: Framing) -> Self {
-        let mut body = Body { framing, bytes: Vec::new(), records: 0 };
+        let mut body = Body {
+            framing,
+            bytes: Vec::new(),
+            records: 0,
+        };
         body.clear();
         body
     }

@@ -103,9 +103,13 @@ impl Central {
         self.counters.state = State::Stopped;
         self.epoch += 1;
         self.running = false;
-        let in_flight = std::mem::take(&mut self.in_flight).into_iter().flat_map(|b| b.segments);
+        let in_flight = std::mem::take(&mut self.in_flight)
+            .into_iter()
+            .flat_map(|b| b.segments);
         let queue = std::mem::take(&mut self.queue);
-        in_flight.chain(queue).for_each(|segment| self.retire(segment));
+        in_flight
+            .chain(queue)
+            .for_each(|segment| self.retire(segment));
         (self.queued, self.queued_bytes) = (0, 0);
         self.chunks -= self.free.len();
         self.free = Vec::new();
@@ -145,7 +149,11 @@ impl Central {
 
     /// Whether every record before `mark` is delivered or counted.
     pub(crate) fn settled(&self, mark: u64) -> bool {
-        self.in_flight.iter().map(InFlight::first).fold(self.first_queued(), u64::min) >= mark
+        self.in_flight
+            .iter()
+            .map(InFlight::first)
+            .fold(self.first_queued(), u64::min)
+            >= mark
     }
 
     /// Whether nothing waits or is in flight (open chunks aside).
@@ -223,7 +231,11 @@ impl Central {
         let (count, bytes, first) = (chunk.count(), chunk.used(), self.next_record);
         self.next_record += count as u64;
         self.counters.entered += count as u64;
-        if self.queue.back_mut().is_some_and(|tail| tail.absorb(&chunk, first)) {
+        if self
+            .queue
+            .back_mut()
+            .is_some_and(|tail| tail.absorb(&chunk, first))
+        {
             chunk.clear();
             self.free_push(chunk);
         } else if self.queue.try_reserve(1).is_ok() {
@@ -241,7 +253,10 @@ impl Central {
     fn excess(&self, (open, open_bytes): (usize, usize)) -> (usize, usize) {
         let records = self.queued + self.in_flight() + open;
         let bytes = self.queued_bytes + self.in_flight_bytes() + open_bytes;
-        (records.saturating_sub(self.max_records), bytes.saturating_sub(self.max_bytes))
+        (
+            records.saturating_sub(self.max_records),
+            bytes.saturating_sub(self.max_bytes),
+        )
     }
 
     pub(super) fn over(&self, open: (usize, usize)) -> bool {
@@ -266,7 +281,9 @@ impl Central {
 
     /// Lets go of up to `most` records of the oldest segment.
     fn evict_front(&mut self, most: usize) {
-        let Some(mut segment) = self.queue.pop_front() else { return };
+        let Some(mut segment) = self.queue.pop_front() else {
+            return;
+        };
         let count = segment.count().min(most);
         let bytes = if count == segment.count() {
             let bytes = segment.packed().len();
@@ -285,8 +302,16 @@ impl Central {
     fn register(&mut self, owner: usize, segments: Vec<Segment>) -> Batch {
         self.next_batch += 1;
         let id = self.next_batch;
-        let batch = Batch { id, epoch: self.epoch, segments: segments.clone() };
-        self.in_flight.push(InFlight { id, owner, segments });
+        let batch = Batch {
+            id,
+            epoch: self.epoch,
+            segments: segments.clone(),
+        };
+        self.in_flight.push(InFlight {
+            id,
+            owner,
+            segments,
+        });
         batch
     }
 
@@ -295,7 +320,9 @@ impl Central {
         let mut segments = Vec::new();
         let mut wanted = most;
         while wanted > 0 {
-            let Some(mut segment) = self.queue.pop_front() else { break };
+            let Some(mut segment) = self.queue.pop_front() else {
+                break;
+            };
             if segment.count() > wanted {
                 self.queue.push_front(segment.split_off(wanted));
             }
@@ -316,8 +343,16 @@ impl Central {
     pub(crate) fn pick(&mut self, batch: &mut Batch, picked: impl Fn(usize) -> bool) -> Batch {
         let out = batch.pick(picked);
         let epoch = batch.epoch;
-        let Some(entry) = self.in_flight.iter_mut().find(|b| b.id == batch.id && epoch == self.epoch) else {
-            return Batch { id: 0, epoch, segments: out };
+        let Some(entry) = self
+            .in_flight
+            .iter_mut()
+            .find(|b| b.id == batch.id && epoch == self.epoch)
+        else {
+            return Batch {
+                id: 0,
+                epoch,
+                segments: out,
+            };
         };
         entry.segments = batch.segments.clone();
         let owner = entry.owner;
@@ -325,21 +360,32 @@ impl Central {
     }
 
     fn unregister(&mut self, batch: Batch) -> Option<InFlight> {
-        let at = self.in_flight.iter().position(|b| b.id == batch.id && batch.epoch == self.epoch);
+        let at = self
+            .in_flight
+            .iter()
+            .position(|b| b.id == batch.id && batch.epoch == self.epoch);
         let entry = at.map(|at| self.in_flight.swap_remove(at));
-        batch.segments.into_iter().for_each(|segment| self.retire(segment));
+        batch
+            .segments
+            .into_iter()
+            .for_each(|segment| self.retire(segment));
         entry
     }
 
     /// A batch has come to its end.
     pub(crate) fn settle(&mut self, batch: Batch, fate: Fate) {
-        let Some(entry) = self.unregister(batch) else { return };
+        let Some(entry) = self.unregister(batch) else {
+            return;
+        };
         let count = entry.count() as u64;
         match fate {
             Fate::Sent => self.counters.sent += count,
             Fate::Rejected => self.counters.dropped_rejected += count,
         }
-        entry.segments.into_iter().for_each(|segment| self.retire(segment));
+        entry
+            .segments
+            .into_iter()
+            .for_each(|segment| self.retire(segment));
     }
 
     /// A batch goes back to where it was: before everything younger.
@@ -351,7 +397,9 @@ impl Central {
 
     /// Everything goes back that the thread `owner` has in flight.
     pub(crate) fn put_back_all(&mut self, owner: usize) {
-        let (mine, others) = std::mem::take(&mut self.in_flight).into_iter().partition(|b| b.owner == owner);
+        let (mine, others) = std::mem::take(&mut self.in_flight)
+            .into_iter()
+            .partition(|b| b.owner == owner);
         self.in_flight = others;
         let mine: Vec<InFlight> = mine;
         mine.into_iter().for_each(|entry| self.requeue(entry));
@@ -361,7 +409,11 @@ impl Central {
         for segment in entry.segments.into_iter().rev() {
             self.queued += segment.count();
             self.queued_bytes += segment.packed().len();
-            let at = self.queue.iter().position(|s| s.first() > segment.first()).unwrap_or(self.queue.len());
+            let at = self
+                .queue
+                .iter()
+                .position(|s| s.first() > segment.first())
+                .unwrap_or(self.queue.len());
             self.queue.insert(at, segment);
         }
     }

@@ -25,7 +25,12 @@ impl Chunk {
         let mut bytes = Vec::new();
         bytes.try_reserve_exact(CHUNK_BYTES).ok()?;
         bytes.resize(CHUNK_BYTES, 0);
-        UniqueArc::try_new(Chunk { bytes, used: 0, count: 0 }).ok()
+        UniqueArc::try_new(Chunk {
+            bytes,
+            used: 0,
+            count: 0,
+        })
+        .ok()
     }
 
     #[inline]
@@ -77,7 +82,13 @@ pub(crate) struct Segment {
 impl Segment {
     pub(crate) fn whole(chunk: OpenChunk, first: u64) -> Self {
         let (end, count) = (chunk.used, chunk.count);
-        Segment { chunk: chunk.shareable(), start: 0, end, count, first }
+        Segment {
+            chunk: chunk.shareable(),
+            start: 0,
+            end,
+            count,
+            first,
+        }
     }
 
     pub(crate) fn count(&self) -> usize {
@@ -132,7 +143,9 @@ impl Segment {
             return false;
         }
         let end = self.end;
-        let Some(chunk) = Arc::get_mut(&mut self.chunk) else { return false };
+        let Some(chunk) = Arc::get_mut(&mut self.chunk) else {
+            return false;
+        };
         if chunk.used != end {
             return false;
         }
@@ -171,7 +184,9 @@ impl Batch {
     }
 
     pub(crate) fn records(&self) -> impl Iterator<Item = RawRecord<'_>> {
-        self.segments.iter().flat_map(|s| crate::record::packed(s.packed()))
+        self.segments
+            .iter()
+            .flat_map(|s| crate::record::packed(s.packed()))
     }
 
     /// Takes the records for which `picked` says yes out; runs of neighbours stay together.
@@ -181,10 +196,16 @@ impl Batch {
         for mut segment in std::mem::take(&mut self.segments) {
             loop {
                 let yes = picked(index);
-                let run = (0..segment.count()).take_while(|i| picked(index + i) == yes).count();
+                let run = (0..segment.count())
+                    .take_while(|i| picked(index + i) == yes)
+                    .count();
                 let rest = (run < segment.count()).then(|| segment.split_off(run));
                 index += run;
-                if yes { out.push(segment) } else { self.segments.push(segment) }
+                if yes {
+                    out.push(segment)
+                } else {
+                    self.segments.push(segment)
+                }
                 match rest {
                     Some(tail) => segment = tail,
                     None => break,

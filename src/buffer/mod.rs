@@ -158,7 +158,11 @@ impl Buffer {
             filling.exclude = limits.exclude.clone();
             filling.max_count = (limits.records / (2 * SHARDS)).max(1);
             filling.max_bytes = chunk_share.min(CHUNK_BYTES);
-            filling.signal_every = if limits.batch_size < SIGNAL_EVERY as usize * SHARDS { 1 } else { SIGNAL_EVERY };
+            filling.signal_every = if limits.batch_size < SIGNAL_EVERY as usize * SHARDS {
+                1
+            } else {
+                SIGNAL_EVERY
+            };
             filling.unsignalled = 0;
         }
         central.epoch
@@ -200,7 +204,9 @@ impl Buffer {
         };
         chunk.push(record, len);
         let (count, used) = (chunk.count(), chunk.used());
-        shard.open.store((count as u64) << 32 | used as u64, Ordering::Release);
+        shard
+            .open
+            .store((count as u64) << 32 | used as u64, Ordering::Release);
         if count >= filling.max_count || used >= filling.max_bytes {
             self.hand_over(shard, filling, &mut lock(&self.central));
         }
@@ -219,7 +225,11 @@ impl Buffer {
     fn signal(&self, by: u64) -> Push {
         let before = self.signalled.fetch_add(by, Ordering::SeqCst);
         let wake_at = self.wake_at.load(Ordering::SeqCst);
-        if before < wake_at && before + by >= wake_at { Push::KeptWake } else { Push::Kept }
+        if before < wake_at && before + by >= wake_at {
+            Push::KeptWake
+        } else {
+            Push::Kept
+        }
     }
 
     #[cold]
@@ -234,7 +244,9 @@ impl Buffer {
 
     /// Moves the shard's open chunk to the queue; both locks are held.
     fn hand_over(&self, shard: &Shard, filling: &mut Filling, central: &mut Central) {
-        let Some(chunk) = filling.chunk.take_if(|c| c.count() > 0) else { return };
+        let Some(chunk) = filling.chunk.take_if(|c| c.count() > 0) else {
+            return;
+        };
         central.enqueue(chunk);
         shard.publish(None);
         central.trim(self.open_now());
@@ -247,7 +259,10 @@ impl Buffer {
     fn open_now(&self) -> (usize, usize) {
         self.shards.iter().fold((0, 0), |(count, bytes), shard| {
             let held = shard.open.load(Ordering::Acquire);
-            (count + (held >> 32) as usize, bytes + (held & 0xffff_ffff) as usize)
+            (
+                count + (held >> 32) as usize,
+                bytes + (held & 0xffff_ffff) as usize,
+            )
         })
     }
 
@@ -266,7 +281,9 @@ impl Buffer {
     /// A call that recorded nothing because of its arguments.
     #[cold]
     pub(crate) fn count_invalid(&self) {
-        self.shards[shard_of_thread()].invalid.fetch_add(1, Ordering::Relaxed);
+        self.shards[shard_of_thread()]
+            .invalid
+            .fetch_add(1, Ordering::Relaxed);
     }
 
     /// From now on this life's records count on a running sender.
@@ -306,7 +323,12 @@ impl Buffer {
     /// `open` is one reading of what the open chunks hold: both sides of the ledger count the same.
     fn read(&self, central: &Central, open: usize) -> Stats {
         let open = open as u64;
-        let sum = |of: fn(&Shard) -> &AtomicU64| self.shards.iter().map(|s| of(s).load(Ordering::Relaxed)).sum();
+        let sum = |of: fn(&Shard) -> &AtomicU64| {
+            self.shards
+                .iter()
+                .map(|s| of(s).load(Ordering::Relaxed))
+                .sum()
+        };
         let counters = &central.counters;
         Stats {
             recorded: counters.entered + open,
@@ -356,7 +378,11 @@ impl Buffer {
             }
         }
         if !central.woken {
-            central = self.work.wait_timeout(central, timeout).unwrap_or_else(PoisonError::into_inner).0;
+            central = self
+                .work
+                .wait_timeout(central, timeout)
+                .unwrap_or_else(PoisonError::into_inner)
+                .0;
         }
         self.wake_at.store(u64::MAX, Ordering::SeqCst);
         central.woken = false;
@@ -365,7 +391,11 @@ impl Buffer {
 
     /// Records that may have come without a signal yet.
     pub(crate) fn unsignalled_at_most(&self, batch_size: usize) -> usize {
-        if batch_size < SIGNAL_EVERY as usize * SHARDS { 0 } else { (SIGNAL_EVERY as usize - 1) * SHARDS }
+        if batch_size < SIGNAL_EVERY as usize * SHARDS {
+            0
+        } else {
+            (SIGNAL_EVERY as usize - 1) * SHARDS
+        }
     }
 
     /// Waits until something was settled, at most `timeout`.
@@ -374,7 +404,10 @@ impl Buffer {
         central: MutexGuard<'a, Central>,
         timeout: Duration,
     ) -> MutexGuard<'a, Central> {
-        self.progress.wait_timeout(central, timeout).unwrap_or_else(PoisonError::into_inner).0
+        self.progress
+            .wait_timeout(central, timeout)
+            .unwrap_or_else(PoisonError::into_inner)
+            .0
     }
 
     /// Tells those who wait for progress to look again.
@@ -393,9 +426,11 @@ impl Filling {
     #[cold]
     fn excludes(&self, endpoint: &[u8]) -> bool {
         let path = endpoint.split(|b| *b == b'?').next().unwrap_or_default();
-        self.exclude.iter().any(|pattern| match pattern.strip_suffix('*') {
-            Some(prefix) => path.starts_with(prefix.as_bytes()),
-            None => path == pattern.as_bytes(),
-        })
+        self.exclude
+            .iter()
+            .any(|pattern| match pattern.strip_suffix('*') {
+                Some(prefix) => path.starts_with(prefix.as_bytes()),
+                None => path == pattern.as_bytes(),
+            })
     }
 }

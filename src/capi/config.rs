@@ -20,7 +20,8 @@ pub struct malti_config {
 /// during the call; `userdata` is what malti_config_set_log was given. Runs on the thread "malti-sender" or inside
 /// malti_init and malti_shutdown, with no lock held. Inside it only malti_record*, malti_stats_* and malti_version are
 /// allowed; flush and shutdown answer MALTI_ERR_WOULD_DEADLOCK.
-pub type malti_log_fn = Option<unsafe extern "C" fn(level: i32, line: *const c_char, userdata: *mut c_void)>;
+pub type malti_log_fn =
+    Option<unsafe extern "C" fn(level: i32, line: *const c_char, userdata: *mut c_void)>;
 
 /// New settings: the defaults, then what the environment says (MALTI_BATCH_SIZE for the key batch_size, and so on; the
 /// proxy and certificate variables too). The environment is read here and never again. A bad value in it is no error:
@@ -29,7 +30,10 @@ pub type malti_log_fn = Option<unsafe extern "C" fn(level: i32, line: *const c_c
 #[unsafe(no_mangle)]
 pub extern "C" fn malti_config_new() -> *mut malti_config {
     guard(std::ptr::null_mut(), || {
-        Box::into_raw(Box::new(malti_config { config: Config::from_env(), callback: None }))
+        Box::into_raw(Box::new(malti_config {
+            config: Config::from_env(),
+            callback: None,
+        }))
     })
 }
 
@@ -65,7 +69,10 @@ pub unsafe extern "C" fn malti_config_set(
         let (key, value) = unsafe { (c_argument(key, usize::MAX), c_argument(value, usize::MAX)) };
         let key = String::from_utf8_lossy(key);
         let Ok(value) = std::str::from_utf8(value) else {
-            return explain(MALTI_ERR_INVALID_VALUE, &format!("{key}: the value is not valid UTF-8"));
+            return explain(
+                MALTI_ERR_INVALID_VALUE,
+                &format!("{key}: the value is not valid UTF-8"),
+            );
         };
         match config.config.set(&key, value) {
             Ok(()) => explain(MALTI_OK, ""),
@@ -133,13 +140,17 @@ pub unsafe extern "C" fn malti_config_set_log(
 ) -> i32 {
     guard(MALTI_ERR_PANIC, || {
         // SAFETY: by contract NULL, or made by malti_config_new and used by this thread alone.
-        let Some(config) = (unsafe { config.as_mut() }) else { return MALTI_ERR_INVALID_ARGUMENT };
+        let Some(config) = (unsafe { config.as_mut() }) else {
+            return MALTI_ERR_INVALID_ARGUMENT;
+        };
         config.callback = log.map(|call| {
             let callback = Callback { call, userdata };
             Sink::Callback(Arc::new(move |level: Level, line: &str| {
                 let callback = &callback;
                 // A log line has no NUL: control characters are escaped.
-                let Ok(line) = std::ffi::CString::new(line) else { return };
+                let Ok(line) = std::ffi::CString::new(line) else {
+                    return;
+                };
                 // SAFETY: the host's function, by its contract callable from any thread.
                 unsafe { (callback.call)(level as i32, line.as_ptr(), callback.userdata) };
             }))

@@ -22,7 +22,11 @@ use crate::process::{self, InitError, Started};
 /// Each MALTI_OK and MALTI_ALREADY_RUNNING is to be paired with one malti_shutdown. A child that is forked later has a
 /// client of its own, with the same settings and owners and an empty buffer. Any thread.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn malti_init(config: *const malti_config, errbuf: *mut c_char, errbuf_len: usize) -> i32 {
+pub unsafe extern "C" fn malti_init(
+    config: *const malti_config,
+    errbuf: *mut c_char,
+    errbuf_len: usize,
+) -> i32 {
     guard(MALTI_ERR_PANIC, || {
         let explain = |status: i32, why: &str| {
             // SAFETY: errbuf is NULL or has errbuf_len writable bytes.
@@ -37,10 +41,14 @@ pub unsafe extern "C" fn malti_init(config: *const malti_config, errbuf: *mut c_
         match process::init(settings, callback) {
             Ok(Started::New) => explain(MALTI_OK, ""),
             Ok(Started::Shared) => explain(MALTI_ALREADY_RUNNING, ""),
-            Ok(Started::Disabled) => explain(MALTI_DISABLED, "no api_key, or enabled is false: nothing is recorded"),
-            Err(InitError::Differs(key)) => {
-                explain(MALTI_ERR_ALREADY_INITIALIZED, &format!("already running with another {key}"))
-            }
+            Ok(Started::Disabled) => explain(
+                MALTI_DISABLED,
+                "no api_key, or enabled is false: nothing is recorded",
+            ),
+            Err(InitError::Differs(key)) => explain(
+                MALTI_ERR_ALREADY_INITIALIZED,
+                &format!("already running with another {key}"),
+            ),
             Err(InitError::Unusable(why)) => explain(MALTI_ERR_INVALID_VALUE, &why),
         }
     })
@@ -85,7 +93,9 @@ pub unsafe extern "C" fn malti_flush_begin(ticket: *mut u64) -> i32 {
             Err(absent) => return absent.into(),
         };
         // SAFETY: by contract NULL or writable.
-        let Some(ticket) = (unsafe { ticket.as_mut() }) else { return MALTI_ERR_INVALID_ARGUMENT };
+        let Some(ticket) = (unsafe { ticket.as_mut() }) else {
+            return MALTI_ERR_INVALID_ARGUMENT;
+        };
         match core.flush_begin() {
             Ok(mark) => {
                 *ticket = mark;

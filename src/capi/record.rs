@@ -26,7 +26,9 @@ fn submit<'a>(read: impl FnOnce() -> Result<RawCall<'a>, Invalid>) -> i32 {
                 other => status_of(other),
             },
             Err(invalid) => {
-                core.complain(invalid.0, || "it is NULL, but its length is not 0".to_owned());
+                core.complain(invalid.0, || {
+                    "it is NULL, but its length is not 0".to_owned()
+                });
                 MALTI_ERR_INVALID_ARGUMENT
             }
         }

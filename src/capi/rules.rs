@@ -64,7 +64,9 @@ pub unsafe extern "C" fn malti_resolve_consumer(
                 })
             })()
         };
-        let Ok(request) = request else { return MALTI_ERR_INVALID_ARGUMENT };
+        let Ok(request) = request else {
+            return MALTI_ERR_INVALID_ARGUMENT;
+        };
         // SAFETY: config by contract; out is NULL or has out_len writable bytes.
         unsafe { with_rules(config, |rules| put(&rules.consumer(&request), out, out_len)) }
     })
@@ -82,11 +84,16 @@ pub unsafe extern "C" fn malti_resolve_context(
 ) -> i32 {
     guard(MALTI_ERR_PANIC, || {
         // SAFETY: by this function's contract NULL, or points to its length of bytes.
-        let Ok(headers) = (unsafe { argument("headers", headers, headers_len, HEADERS_MAX) }) else {
+        let Ok(headers) = (unsafe { argument("headers", headers, headers_len, HEADERS_MAX) })
+        else {
             return MALTI_ERR_INVALID_ARGUMENT;
         };
         // SAFETY: config by contract; out is NULL or has out_len writable bytes.
-        unsafe { with_rules(config, |rules| put(&rules.context(headers).unwrap_or_default(), out, out_len)) }
+        unsafe {
+            with_rules(config, |rules| {
+                put(&rules.context(headers).unwrap_or_default(), out, out_len)
+            })
+        }
     })
 }
 
@@ -104,10 +111,18 @@ pub unsafe extern "C" fn malti_normalize_route(
 ) -> i32 {
     guard(MALTI_ERR_PANIC, || {
         // SAFETY: by this function's contract each is NULL, or a string, or points to its length of bytes.
-        let (dialect, pattern) =
-            unsafe { (c_argument(dialect, ROUTE_MAX), argument("pattern", pattern, pattern_len, ROUTE_MAX)) };
-        let dialect = std::str::from_utf8(dialect).ok().and_then(|d| d.parse::<Dialect>().ok());
-        let (Some(dialect), Ok(pattern)) = (dialect, pattern) else { return MALTI_ERR_INVALID_ARGUMENT };
+        let (dialect, pattern) = unsafe {
+            (
+                c_argument(dialect, ROUTE_MAX),
+                argument("pattern", pattern, pattern_len, ROUTE_MAX),
+            )
+        };
+        let dialect = std::str::from_utf8(dialect)
+            .ok()
+            .and_then(|d| d.parse::<Dialect>().ok());
+        let (Some(dialect), Ok(pattern)) = (dialect, pattern) else {
+            return MALTI_ERR_INVALID_ARGUMENT;
+        };
         let pattern = String::from_utf8_lossy(pattern);
         // SAFETY: out is NULL or has out_len writable bytes.
         unsafe { put(&route::normalize(dialect, &pattern), out, out_len) }

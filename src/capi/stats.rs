@@ -99,7 +99,11 @@ pub unsafe extern "C" fn malti_stats_get(out: *mut malti_stats, size: usize) -> 
         // SAFETY: by contract `out` has `size` writable bytes; both sides are plain numbers.
         unsafe {
             std::ptr::write_bytes(out.cast::<u8>(), 0, size);
-            std::ptr::copy_nonoverlapping((&raw const stats).cast::<u8>(), out.cast::<u8>(), size.min(own));
+            std::ptr::copy_nonoverlapping(
+                (&raw const stats).cast::<u8>(),
+                out.cast::<u8>(),
+                size.min(own),
+            );
         }
         own as i32
     })

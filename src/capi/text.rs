@@ -23,11 +23,19 @@ pub(super) unsafe fn argument<'a>(
     most: usize,
 ) -> Result<&'a [u8], Invalid> {
     if text.is_null() {
-        return if len == 0 { Ok(&[]) } else { Err(Invalid(name)) };
+        return if len == 0 {
+            Ok(&[])
+        } else {
+            Err(Invalid(name))
+        };
     }
     // SAFETY: by the caller's promise; a length beyond `most` is cut.
     unsafe {
-        let len = if len == NTS { sys::strnlen(text, most) } else { len.min(most) };
+        let len = if len == NTS {
+            sys::strnlen(text, most)
+        } else {
+            len.min(most)
+        };
         Ok(std::slice::from_raw_parts(text.cast(), len))
     }
 }

@@ -2,9 +2,9 @@
 //! the environment and documented.
 
 use super::secret::{MASK, mask_userinfo};
-use crate::transport::Destination;
 use super::values::*;
 use super::{Compression, Config, DEFAULT_SERVICE};
+use crate::transport::Destination;
 
 /// A setting.
 pub struct Key {

@@ -42,7 +42,11 @@ impl Sender {
 
     /// The same batch got 500 in every round so far. If the next one passes, the reason is in this one; if not, it is
     /// an outage like any other, and nothing is taken apart.
-    pub(super) fn deliver_around_poison(&mut self, round: &Round, mut batch: Batch) -> Result<(), Halt> {
+    pub(super) fn deliver_around_poison(
+        &mut self,
+        round: &Round,
+        mut batch: Batch,
+    ) -> Result<(), Halt> {
         let mut next = self.core.buffer.central().take(self.batch_size, SENDER);
         let answered = self.attempt(round, next.as_mut().unwrap_or(&mut batch), Patience::None)?;
         if let Outcome::Retry(fault) = answered {
@@ -58,13 +62,21 @@ impl Sender {
             (_, None) => return self.dissect(round, batch),
         }
         self.poison = None;
-        let mut found = Findings { passed: true, ..Findings::default() };
+        let mut found = Findings {
+            passed: true,
+            ..Findings::default()
+        };
         self.take_apart(round, batch, &mut found)?;
         self.reject(found);
         Ok(())
     }
 
-    fn take_apart(&mut self, round: &Round, batch: Batch, found: &mut Findings) -> Result<(), Halt> {
+    fn take_apart(
+        &mut self,
+        round: &Round,
+        batch: Batch,
+        found: &mut Findings,
+    ) -> Result<(), Halt> {
         let mut pieces = vec![batch];
         while let Some(mut piece) = pieces.pop() {
             if !found.passed && found.fruitless >= FRUITLESS_MAX {
@@ -82,7 +94,11 @@ impl Sender {
                 Outcome::TooLarge => {
                     // That one record is larger than something on the way accepts needs no proof by others.
                     if count == 1 {
-                        self.reject(Findings { suspects: vec![piece], why: "HTTP 413".to_owned(), ..Findings::default() });
+                        self.reject(Findings {
+                            suspects: vec![piece],
+                            why: "HTTP 413".to_owned(),
+                            ..Findings::default()
+                        });
                         continue;
                     }
                     (Vec::new(), "HTTP 413".to_owned())
@@ -111,10 +127,16 @@ impl Sender {
 
     fn reject(&mut self, found: Findings) {
         let count: usize = found.suspects.iter().map(Batch::count).sum();
-        found.suspects.into_iter().for_each(|suspect| self.rejected(suspect));
+        found
+            .suspects
+            .into_iter()
+            .for_each(|suspect| self.rejected(suspect));
         if count > 0 {
             let why = found.why;
-            self.life.log.log(Level::Error, &format!("{count} records were refused by the server and dropped ({why})"));
+            self.life.log.log(
+                Level::Error,
+                &format!("{count} records were refused by the server and dropped ({why})"),
+            );
         }
     }
 }

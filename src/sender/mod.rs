@@ -126,10 +126,15 @@ impl Sender {
             if self.batch_waits(&central) {
                 return Some(Work::Batches);
             }
-            let need = self.wanted_records().saturating_sub(core.buffer.buffered(&central));
+            let need = self
+                .wanted_records()
+                .saturating_sub(core.buffer.buffered(&central));
             let unsignalled = core.buffer.unsignalled_at_most(self.batch_size);
-            let (need, left) =
-                if need > unsignalled { (need - unsignalled, left) } else { (need, left.min(NEARLY_FULL_POLL)) };
+            let (need, left) = if need > unsignalled {
+                (need - unsignalled, left)
+            } else {
+                (need, left.min(NEARLY_FULL_POLL))
+            };
             central.wake_at_bytes(self.wanted_bytes());
             central = core.buffer.wait_for_work(central, Some(need), left);
             central.wake_at_bytes(usize::MAX);
@@ -142,11 +147,15 @@ impl Sender {
     }
 
     fn wanted_bytes(&self) -> usize {
-        self.life.config.batch_bytes.min(self.life.config.overflow_bytes())
+        self.life
+            .config
+            .batch_bytes
+            .min(self.life.config.overflow_bytes())
     }
 
     fn batch_waits(&self, central: &Central) -> bool {
-        self.core.buffer.buffered(central) >= self.wanted_records() || central.queued_bytes() >= self.wanted_bytes()
+        self.core.buffer.buffered(central) >= self.wanted_records()
+            || central.queued_bytes() >= self.wanted_bytes()
     }
 
     fn overflowing(&self, central: &Central) -> bool {
@@ -156,14 +165,20 @@ impl Sender {
 
     /// From a wake-up until nothing is left to do, with connections that live as long.
     fn round(&mut self, work: Work) {
-        let Some(transport) = &self.life.transport else { return };
+        let Some(transport) = &self.life.transport else {
+            return;
+        };
         let buffer = &self.core.buffer;
         let troubled = self.trouble.is_some();
         if !troubled || work != Work::Everything || buffer.central().queued() < self.batch_size {
             buffer.seal();
         }
         let mut central = buffer.central();
-        let mark = if work == Work::Batches { 0 } else { central.mark() };
+        let mark = if work == Work::Batches {
+            0
+        } else {
+            central.mark()
+        };
         if self.over(&central) || central.is_empty() {
             drop(central);
             return self.round_is_done();
@@ -172,9 +187,17 @@ impl Sender {
         drop(central);
 
         let round = transport.round();
-        *self.life.round.lock().unwrap_or_else(PoisonError::into_inner) = Some(round.clone());
+        *self
+            .life
+            .round
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner) = Some(round.clone());
         let result = self.send_until(&round, mark);
-        self.life.round.lock().unwrap_or_else(PoisonError::into_inner).take();
+        self.life
+            .round
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take();
         match result {
             Ok(()) => self.round_is_done(),
             Err(halt) => self.round_failed(halt),
@@ -200,7 +223,9 @@ impl Sender {
                 central = core.buffer.central();
             }
             let overflowing = self.overflowing(&central);
-            let Some(batch) = central.take(self.batch_size, SENDER) else { break Ok(()) };
+            let Some(batch) = central.take(self.batch_size, SENDER) else {
+                break Ok(());
+            };
             drop(central);
             if let Err(halt) = self.deliver(round, batch) {
                 break Err(halt);
@@ -218,7 +243,10 @@ impl Sender {
 
     /// Brings one batch to its end.
     fn deliver(&mut self, round: &Round, mut batch: Batch) -> Result<(), Halt> {
-        if self.poison.is_some_and(|(first, rounds)| first == batch.first() && rounds >= POISON_ROUNDS) {
+        if self
+            .poison
+            .is_some_and(|(first, rounds)| first == batch.first() && rounds >= POISON_ROUNDS)
+        {
             return self.deliver_around_poison(round, batch);
         }
         if self.attempt(round, &mut batch, Patience::Retries)? == Outcome::Sent {
@@ -230,7 +258,12 @@ impl Sender {
 
     /// One request with what fits of the batch (the rest goes back), and where `patience` allows, its retries. What comes back is `Sent`, `TooLarge` or `Refused` (and,
     /// without patience, `Retry`).
-    fn attempt(&mut self, round: &Round, batch: &mut Batch, patience: Patience) -> Result<Outcome, Halt> {
+    fn attempt(
+        &mut self,
+        round: &Round,
+        batch: &mut Batch,
+        patience: Patience,
+    ) -> Result<Outcome, Halt> {
         self.worker.encode(&self.core, batch);
         let mut retry = 0;
         loop {
@@ -294,7 +327,10 @@ impl Sender {
         self.poison = None;
         if let Some((since, _)) = self.trouble.take().filter(|_| known) {
             let after = human(since.elapsed());
-            self.life.log.log(Level::Warn, &format!("delivered again after {after}, {behind} records behind"));
+            self.life.log.log(
+                Level::Warn,
+                &format!("delivered again after {after}, {behind} records behind"),
+            );
         }
     }
 
@@ -332,7 +368,10 @@ impl Sender {
             Halt::Misconfigured(why) => (State::Misconfigured, why, None),
         };
         let before = self.trouble.map(|(_, state)| state);
-        self.trouble = Some((self.trouble.map_or_else(Instant::now, |(since, _)| since), state));
+        self.trouble = Some((
+            self.trouble.map_or_else(Instant::now, |(since, _)| since),
+            state,
+        ));
         self.plan_next(capped(retry_after));
         let mut central = self.core.buffer.central();
         if self.over(&central) {
@@ -347,7 +386,9 @@ impl Sender {
         let kept = self.core.buffer.buffered(&central);
         drop(central);
         self.poison = match (&halt, self.poison) {
-            (Halt::Fault(Fault { is_500: true, .. }), Some((at, rounds))) if at == first => Some((at, rounds + 1)),
+            (Halt::Fault(Fault { is_500: true, .. }), Some((at, rounds))) if at == first => {
+                Some((at, rounds + 1))
+            }
             (Halt::Fault(Fault { is_500: true, .. }), _) => Some((first, 1)),
             _ => None,
         };
@@ -375,7 +416,9 @@ impl Sender {
             let size = self.life.config.buffer_size;
             self.life.log.log(
                 Level::Warn,
-                &format!("the buffer ({size} records) is full: the oldest are dropped, {dropped} so far"),
+                &format!(
+                    "the buffer ({size} records) is full: the oldest are dropped, {dropped} so far"
+                ),
             );
         }
         self.overflow_reported = dropped;
@@ -383,8 +426,17 @@ impl Sender {
 
     fn after_panic(&mut self) {
         self.core.buffer.central().put_back_all(SENDER);
-        self.life.round.lock().unwrap_or_else(PoisonError::into_inner).take();
-        let fault = Fault { why: "internal error while sending".to_owned(), retry_after: None, is_500: false, refused: false };
+        self.life
+            .round
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take();
+        let fault = Fault {
+            why: "internal error while sending".to_owned(),
+            retry_after: None,
+            is_500: false,
+            refused: false,
+        };
         self.round_failed(Halt::Fault(fault));
     }
 

@@ -33,14 +33,24 @@ impl Helpers {
     }
 
     /// Starts as many as there are whole batches for, within `max_connections`.
-    pub(super) fn start(core: &Arc<Core>, life: &Arc<Life>, round: &Round, batch_size: usize) -> Helpers {
+    pub(super) fn start(
+        core: &Arc<Core>,
+        life: &Arc<Life>,
+        round: &Round,
+        batch_size: usize,
+    ) -> Helpers {
         let batches = core.buffer.central().queued() / batch_size;
         let shared = Arc::new(Shared::default());
         for number in 1..=batches.min(life.config.max_connections - 1) {
-            let (core, life, round, mine) = (core.clone(), life.clone(), round.clone(), shared.clone());
+            let (core, life, round, mine) =
+                (core.clone(), life.clone(), round.clone(), shared.clone());
             shared.running.fetch_add(1, Ordering::AcqRel);
             let spawned = sys::spawn(&format!("malti-send-{number}"), HELPER_STACK, move || {
-                if catch_unwind(AssertUnwindSafe(|| help(&core, &life, &round, &mine, number, batch_size))).is_err() {
+                if catch_unwind(AssertUnwindSafe(|| {
+                    help(&core, &life, &round, &mine, number, batch_size)
+                }))
+                .is_err()
+                {
                     core.buffer.central().put_back_all(number);
                 }
                 mine.running.fetch_sub(1, Ordering::AcqRel);
@@ -53,7 +63,9 @@ impl Helpers {
                 break;
             }
         }
-        Helpers { shared: Some(shared) }
+        Helpers {
+            shared: Some(shared),
+        }
     }
 
     /// Waits until the last one is done; a request's own time limit bounds it, and shutdown's abort.
@@ -62,19 +74,30 @@ impl Helpers {
         shared.stop.store(true, Ordering::Release);
         let mut central = core.buffer.central();
         while shared.running.load(Ordering::Acquire) > 0 {
-            central = core.buffer.wait_for_progress(central, Duration::from_secs(1));
+            central = core
+                .buffer
+                .wait_for_progress(central, Duration::from_secs(1));
         }
     }
 }
 
-fn help(core: &Core, life: &Life, round: &Round, shared: &Shared, number: usize, batch_size: usize) {
+fn help(
+    core: &Core,
+    life: &Life,
+    round: &Round,
+    shared: &Shared,
+    number: usize,
+    batch_size: usize,
+) {
     let mut worker = Worker::new(life);
     while !shared.stop.load(Ordering::Acquire) {
         let mut central = core.buffer.central();
         if central.epoch != life.epoch || central.queued() < batch_size {
             return;
         }
-        let Some(mut batch) = central.take(batch_size, number) else { return };
+        let Some(mut batch) = central.take(batch_size, number) else {
+            return;
+        };
         drop(central);
         worker.encode(core, &mut batch);
         let sent = worker.post(core, life, round) == Outcome::Sent;

@@ -21,7 +21,11 @@ impl Worker {
         let config = &life.config;
         Worker {
             writer: Writer::new(config.service_name(), &config.node),
-            body: Body::new(if config.is_sink() { Framing::Lines } else { Framing::Envelope }),
+            body: Body::new(if config.is_sink() {
+                Framing::Lines
+            } else {
+                Framing::Envelope
+            }),
             gzip: config.compression == Compression::Gzip,
             body_max: config.batch_bytes,
         }
@@ -53,7 +57,10 @@ impl Worker {
             outcome = self.exchange(core, life, round, false);
             if outcome == Outcome::Sent {
                 self.gzip = false;
-                life.log.log(Level::Warn, "the server does not inflate: compression is switched off");
+                life.log.log(
+                    Level::Warn,
+                    "the server does not inflate: compression is switched off",
+                );
             }
         }
         if outcome == Outcome::TooLarge && self.body.records() > 1 {
@@ -79,7 +86,9 @@ impl Worker {
                     counters.last_success_unix_ms = now_us() / 1000;
                 }
                 Outcome::Retry(fault) => counters.last_error = Some(fault.why.clone()),
-                Outcome::Misconfigured(why) | Outcome::Refused { why, .. } => counters.last_error = Some(why.clone()),
+                Outcome::Misconfigured(why) | Outcome::Refused { why, .. } => {
+                    counters.last_error = Some(why.clone())
+                }
                 Outcome::TooLarge => counters.last_error = Some("HTTP 413".to_owned()),
                 Outcome::Aborted => {}
             }

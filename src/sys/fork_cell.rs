@@ -17,7 +17,8 @@ impl<T: Sync + 'static> LeakCell<T> {
     }
 
     pub(crate) fn set(&self, value: &'static T) {
-        self.0.store(std::ptr::from_ref(value).cast_mut(), Ordering::Release);
+        self.0
+            .store(std::ptr::from_ref(value).cast_mut(), Ordering::Release);
     }
 
     pub(crate) fn clear(&self) {
@@ -38,7 +39,10 @@ pub(crate) struct ForkCell<T: 'static> {
 
 impl<T: Sync + 'static> ForkCell<T> {
     pub(crate) const fn new() -> Self {
-        ForkCell { value: LeakCell::new(), state: AtomicU32::new(0) }
+        ForkCell {
+            value: LeakCell::new(),
+            state: AtomicU32::new(0),
+        }
     }
 
     #[inline]

@@ -15,7 +15,6 @@ pub(crate) fn on_fork_child(child: extern "C" fn()) {
     }
 }
 
-
 /// Keeps this image loaded for ever: its threads and fork handlers outlive a `dlclose`. `-z nodelete` does not reach a
 /// static archive inside somebody's plugin.
 pub(crate) fn pin_image() {
@@ -30,7 +29,10 @@ pub(crate) fn pin_image() {
         if libc::dladdr(pin_image as *const c_void, info.as_mut_ptr()) != 0 {
             let info = info.assume_init();
             if !info.dli_fname.is_null() && !CStr::from_ptr(info.dli_fname).is_empty() {
-                libc::dlopen(info.dli_fname, libc::RTLD_NOW | libc::RTLD_NOLOAD | libc::RTLD_NODELETE);
+                libc::dlopen(
+                    info.dli_fname,
+                    libc::RTLD_NOW | libc::RTLD_NOLOAD | libc::RTLD_NODELETE,
+                );
             }
         }
     }
@@ -43,11 +45,22 @@ pub(crate) fn process_ending() -> bool {
 }
 
 /// The signals of faults, which must not be blocked: a blocked one kills without a trace.
-const FAULTS: [libc::c_int; 7] =
-    [libc::SIGSEGV, libc::SIGBUS, libc::SIGFPE, libc::SIGILL, libc::SIGTRAP, libc::SIGABRT, libc::SIGSYS];
+const FAULTS: [libc::c_int; 7] = [
+    libc::SIGSEGV,
+    libc::SIGBUS,
+    libc::SIGFPE,
+    libc::SIGILL,
+    libc::SIGTRAP,
+    libc::SIGABRT,
+    libc::SIGSYS,
+];
 
 /// Starts a detached thread that no signal of the host is ever delivered to.
-pub(crate) fn spawn(name: &str, stack: usize, run: impl FnOnce() + Send + 'static) -> io::Result<()> {
+pub(crate) fn spawn(
+    name: &str,
+    stack: usize,
+    run: impl FnOnce() + Send + 'static,
+) -> io::Result<()> {
     let mut before = MaybeUninit::<libc::sigset_t>::uninit();
     // SAFETY: the sets are initialised by sigfillset and pthread_sigmask before they are read.
     unsafe {
@@ -59,7 +72,10 @@ pub(crate) fn spawn(name: &str, stack: usize, run: impl FnOnce() + Send + 'stati
         libc::pthread_sigmask(libc::SIG_SETMASK, blocked.as_ptr(), before.as_mut_ptr());
     }
     // The mask is inherited at creation: there is no moment without it.
-    let spawned = std::thread::Builder::new().name(name.to_owned()).stack_size(stack).spawn(run);
+    let spawned = std::thread::Builder::new()
+        .name(name.to_owned())
+        .stack_size(stack)
+        .spawn(run);
     // SAFETY: `before` was filled by pthread_sigmask above.
     unsafe { libc::pthread_sigmask(libc::SIG_SETMASK, before.as_ptr(), ptr::null_mut()) };
     spawned.map(drop)

@@ -34,8 +34,16 @@ pub(crate) fn process_ending() -> bool {
 }
 
 /// Starts a detached thread.
-pub(crate) fn spawn(name: &str, stack: usize, run: impl FnOnce() + Send + 'static) -> io::Result<()> {
-    std::thread::Builder::new().name(name.to_owned()).stack_size(stack).spawn(run).map(drop)
+pub(crate) fn spawn(
+    name: &str,
+    stack: usize,
+    run: impl FnOnce() + Send + 'static,
+) -> io::Result<()> {
+    std::thread::Builder::new()
+        .name(name.to_owned())
+        .stack_size(stack)
+        .spawn(run)
+        .map(drop)
 }
 
 /// Writes to standard error.
@@ -51,5 +59,7 @@ pub(crate) fn write_stderr(line: &[u8]) {
 #[inline]
 pub(crate) unsafe fn strnlen(text: *const c_char, most: usize) -> usize {
     // SAFETY: by the caller's promise; nothing behind the NUL is read.
-    (0..most).find(|i| unsafe { *text.add(*i) } == 0).unwrap_or(most)
+    (0..most)
+        .find(|i| unsafe { *text.add(*i) } == 0)
+        .unwrap_or(most)
 }
