@@ -285,20 +285,46 @@ fn closing(text: &str) -> Option<usize> {
         b'[' => return class_end(bytes, 0),
         _ => return None,
     };
+    if !bytes.contains(&end) {
+        return None;
+    }
     let mut depth = 0_usize;
+    let mut skipper = Skipper::default();
     let mut at = 1;
     while let Some(&b) = bytes.get(at) {
         match b {
             _ if b == end && depth == 0 => return Some(at),
-            b'\\' => at += 1,
-            b'[' => at = class_end(bytes, at).unwrap_or(at),
             _ if b == open => depth += 1,
             _ if b == close => depth = depth.saturating_sub(1),
             _ => {}
         }
-        at += 1;
+        at = skipper.next(bytes, at);
     }
     None
+}
+
+/// Steps through a pattern, over escapes and character classes.
+#[derive(Default)]
+struct Skipper {
+    /// Once a class did not end, no later one will: looking again would cost the square of the length.
+    no_class_ends: bool,
+}
+
+impl Skipper {
+    /// What is to be looked at after the byte at `at`.
+    fn next(&mut self, bytes: &[u8], at: usize) -> usize {
+        match bytes[at] {
+            b'\\' => at + 2,
+            b'[' if !self.no_class_ends => match class_end(bytes, at) {
+                Some(end) => end + 1,
+                None => {
+                    self.no_class_ends = true;
+                    at + 1
+                }
+            },
+            _ => at + 1,
+        }
+    }
 }
 
 /// Where the character class that opens at `start` ends.

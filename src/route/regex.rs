@@ -3,7 +3,7 @@
 //! A reader, not an engine: what is literal is copied, named groups become parameters, and all that
 //! varies beside them is marked.
 
-use super::{Output, angle, class_end, split_char};
+use super::{Output, Skipper, angle, class_end, split_char};
 
 /// A route of Django: parts of `path()` and `re_path()` as `include()` joined them, told apart by
 /// what a regular expression cannot do without.
@@ -124,11 +124,10 @@ fn groups(regex: &str) -> Vec<Group> {
     let bytes = regex.as_bytes();
     let mut groups: Vec<Group> = Vec::new();
     let mut open: Vec<usize> = Vec::new();
+    let mut skipper = Skipper::default();
     let mut at = 0;
     while let Some(&b) = bytes.get(at) {
         match b {
-            b'\\' => at += 1,
-            b'[' => at = class_end(bytes, at).unwrap_or(at),
             b'(' => {
                 open.push(groups.len());
                 groups.push(Group {
@@ -155,7 +154,7 @@ fn groups(regex: &str) -> Vec<Group> {
             }
             _ => {}
         }
-        at += 1;
+        at = skipper.next(bytes, at);
     }
     groups
 }
