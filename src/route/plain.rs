@@ -5,6 +5,10 @@
 /// percent-encoded.
 pub(super) fn convert(pattern: &str) -> String {
     let path = pattern.find('?').map_or(pattern, |at| &pattern[..at]);
+    // Nearly every path of a request.
+    if path.starts_with('/') && !path.contains(['<', '>', '[']) {
+        return path.to_owned();
+    }
     let mut out = String::with_capacity(path.len() + 8);
     for (i, segment) in path.split('/').enumerate() {
         if i > 0 || !segment.is_empty() {
