@@ -195,8 +195,14 @@ impl Rules {
 
 /// The pairs of a header block. A name without a value at its end is ignored.
 fn pairs(headers: &[u8]) -> impl Iterator<Item = (&[u8], &[u8])> {
-    let mut pieces = headers.split(|&b| b == 0);
-    std::iter::from_fn(move || Some((pieces.next()?, pieces.next()?)))
+    let mut rest = headers;
+    std::iter::from_fn(move || {
+        let (name, after) = rest.split_at(memchr::memchr(0, rest)?);
+        let after = &after[1..];
+        let end = memchr::memchr(0, after).unwrap_or(after.len());
+        rest = after.get(end + 1..).unwrap_or_default();
+        Some((name, &after[..end]))
+    })
 }
 
 fn header<'a>(names: &[String], headers: &'a [u8]) -> Option<Cow<'a, str>> {
