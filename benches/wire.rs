@@ -48,18 +48,27 @@ fn calls() -> Vec<Call> {
             let us = i as i64 * 100_003;
             Call {
                 method: ["GET", "POST", "PUT", "DELETE", "PATCH"][i % 5],
-                endpoint: format!("/api/v1/{}/{{id}}/items/{}", ["users", "orders", "invoices"][i % 3], random.u32(..9_999)),
+                endpoint: format!(
+                    "/api/v1/{}/{{id}}/items/{}",
+                    ["users", "orders", "invoices"][i % 3],
+                    random.u32(..9_999)
+                ),
                 status: [200, 201, 204, 302, 422, 500][i % 6],
                 response_time_ms: 1 << random.u32(..14),
                 consumer: format!("customer-{}", random.u32(..9_999)),
                 created_at_us: 1_767_322_800_000_000 + us,
-                created_at: format!("2026-01-02T03:{:02}:{:02}.{:06}+00:00", us / 60_000_000, us / 1_000_000 % 60, us % 1_000_000),
+                created_at: format!(
+                    "2026-01-02T03:{:02}:{:02}.{:06}+00:00",
+                    us / 60_000_000,
+                    us / 1_000_000 % 60,
+                    us % 1_000_000
+                ),
             }
         })
         .collect()
 }
 
-fn ours(out: &mut Vec<u8>, writer: &Writer, records: &[RawRecord<'_>]) {
+fn ours(out: &mut Vec<u8>, writer: &mut Writer, records: &[RawRecord<'_>]) {
     out.clear();
     for record in black_box(records) {
         writer.record(out, record);
@@ -78,7 +87,7 @@ fn serde_json(out: &mut Vec<u8>, records: &[Baseline<'_>]) {
 fn main() {
     let calls = calls();
     let (service, node) = ("checkout-service", "web-7f9c4d-x2x9p");
-    let writer = Writer::new(service, node);
+    let mut writer = Writer::new(service, node);
     let raw: Vec<RawRecord<'_>> = calls
         .iter()
         .map(|c| RawRecord {
@@ -107,9 +116,12 @@ fn main() {
         .collect();
 
     let (mut a, mut b) = (Vec::new(), Vec::new());
-    ours(&mut a, &writer, &raw);
+    ours(&mut a, &mut writer, &raw);
     serde_json(&mut b, &baseline);
-    assert_eq!(String::from_utf8(a.clone()).unwrap(), String::from_utf8(b.clone()).unwrap());
+    assert_eq!(
+        String::from_utf8(a.clone()).unwrap(),
+        String::from_utf8(b.clone()).unwrap()
+    );
 
     let mut criterion = Criterion::default()
         .warm_up_time(Duration::from_millis(500))
@@ -117,20 +129,26 @@ fn main() {
         .configure_from_args();
     let mut group = criterion.benchmark_group("wire");
     group.throughput(Throughput::Elements(RECORDS as u64));
-    group.bench_function("ours", |bench| bench.iter(|| ours(&mut a, &writer, &raw)));
-    group.bench_function("serde_json", |bench| bench.iter(|| serde_json(&mut b, &baseline)));
+    group.bench_function("ours", |bench| {
+        bench.iter(|| ours(&mut a, &mut writer, &raw))
+    });
+    group.bench_function("serde_json", |bench| {
+        bench.iter(|| serde_json(&mut b, &baseline))
+    });
     group.finish();
 
     // Alternating rounds: whatever else the machine does meets both alike.
     let mut rounds: Vec<(f64, f64)> = (0..ROUNDS)
         .map(|_| {
-            let ours = time(|| ours(&mut a, &writer, &raw));
+            let ours = time(|| ours(&mut a, &mut writer, &raw));
             (ours, time(|| serde_json(&mut b, &baseline)))
         })
         .collect();
     let ratio = median(&mut rounds, |(ours, serde)| ours / serde);
     let (ours, serde) = (median(&mut rounds, |r| r.0), median(&mut rounds, |r| r.1));
-    println!("wire: {ours:.1} ns/record, serde_json: {serde:.1} ns/record, ratio {ratio:.3} (target ≤ {TARGET:.3})");
+    println!(
+        "wire: {ours:.1} ns/record, serde_json: {serde:.1} ns/record, ratio {ratio:.3} (target ≤ {TARGET:.3})"
+    );
 }
 
 /// Nanoseconds a record takes, over 100 passes.
