@@ -68,7 +68,7 @@ fn calls() -> Vec<Call> {
         .collect()
 }
 
-fn ours(out: &mut Vec<u8>, writer: &Writer, records: &[RawRecord<'_>]) {
+fn ours(out: &mut Vec<u8>, writer: &mut Writer, records: &[RawRecord<'_>]) {
     out.clear();
     for record in black_box(records) {
         writer.record(out, record);
@@ -87,7 +87,7 @@ fn serde_json(out: &mut Vec<u8>, records: &[Baseline<'_>]) {
 fn main() {
     let calls = calls();
     let (service, node) = ("checkout-service", "web-7f9c4d-x2x9p");
-    let writer = Writer::new(service, node);
+    let mut writer = Writer::new(service, node);
     let raw: Vec<RawRecord<'_>> = calls
         .iter()
         .map(|c| RawRecord {
@@ -116,7 +116,7 @@ fn main() {
         .collect();
 
     let (mut a, mut b) = (Vec::new(), Vec::new());
-    ours(&mut a, &writer, &raw);
+    ours(&mut a, &mut writer, &raw);
     serde_json(&mut b, &baseline);
     assert_eq!(
         String::from_utf8(a.clone()).unwrap(),
@@ -129,7 +129,13 @@ fn main() {
         .configure_from_args();
     let mut group = criterion.benchmark_group("wire");
     group.throughput(Throughput::Elements(RECORDS as u64));
+<<<<<<< HEAD
     group.bench_function("ours", |bench| bench.iter(|| ours(&mut a, &writer, &raw)));
+=======
+    group.bench_function("ours", |bench| {
+        bench.iter(|| ours(&mut a, &mut writer, &raw))
+    });
+>>>>>>> h/text
     group.bench_function("serde_json", |bench| {
         bench.iter(|| serde_json(&mut b, &baseline))
     });
@@ -138,7 +144,7 @@ fn main() {
     // Alternating rounds: whatever else the machine does meets both alike.
     let mut rounds: Vec<(f64, f64)> = (0..ROUNDS)
         .map(|_| {
-            let ours = time(|| ours(&mut a, &writer, &raw));
+            let ours = time(|| ours(&mut a, &mut writer, &raw));
             (ours, time(|| serde_json(&mut b, &baseline)))
         })
         .collect();

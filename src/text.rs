@@ -40,6 +40,10 @@ pub fn clean(field: Field, raw: &[u8]) -> Cow<'_, str> {
     {
         return Cow::Borrowed(text);
     }
+    rewrite(field, raw)
+}
+
+fn rewrite(field: Field, raw: &[u8]) -> Cow<'static, str> {
     let decoded = decode(&raw[..raw.len().min(FIELD_MAX)]);
     let mut text = match field {
         Field::Endpoint => braced(decoded.split('?').next().unwrap_or_default()),
@@ -49,9 +53,8 @@ pub fn clean(field: Field, raw: &[u8]) -> Cow<'_, str> {
             .collect(),
     };
     trim(&mut text);
-    match field {
-        Field::Method if text.is_ascii() => text.make_ascii_uppercase(),
-        _ => {}
+    if field == Field::Method && text.is_ascii() {
+        text.make_ascii_uppercase();
     }
     match field {
         _ if !text.is_empty() => Cow::Owned(text),
@@ -183,4 +186,129 @@ fn trim(text: &mut String) {
         text.truncate(end);
     }
     text.truncate(text.trim_end().len());
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const FIELDS: [Field; 5] = [
+        Field::Method,
+        Field::Endpoint,
+        Field::Consumer,
+        Field::Context,
+        Field::Label,
+    ];
+
+    /// Bytes of all kinds: random ones, and pieces that some step of the cleaning looks for.
+    fn random(random: &mut fastrand::Rng) -> Vec<u8> {
+        const PIECES: [&str; 16] = [
+            "<",
+            ">",
+            "?",
+            "\"",
+            "\\",
+            " ",
+            "\r\n",
+            "\0",
+            "\u{85}",
+            "\u{a0}",
+            "\u{3000}",
+            "é",
+            "\u{301}",
+            "😀",
+            "/users/{id}",
+            "GET",
+        ];
+        let length = if random.bool() {
+            random.usize(..40)
+        } else {
+            random.usize(..3_000)
+        };
+        let text = random.bool();
+        let mut bytes = Vec::new();
+        while bytes.len() < length {
+            match random.u8(..8) {
+                0 if !text => bytes.push(random.u8(..)),
+                0..4 => bytes.extend_from_slice(PIECES[random.usize(..PIECES.len())].as_bytes()),
+                _ => bytes.push(random.alphanumeric() as u8),
+            }
+        }
+        bytes
+    }
+
+    #[test]
+    fn what_is_cleaned_passes_the_server_unchanged() {
+        let mut rng = fastrand::Rng::with_seed(3);
+        for round in 0..4_000 {
+            let raw = random(&mut rng);
+            for field in FIELDS {
+                let text = clean(field, &raw);
+                let case = format!("round {round}, {field:?}: {text:?}");
+                assert_eq!(clean(field, text.as_bytes()), text, "{case}");
+                assert!(!text.contains(['<', '>']), "{case}");
+                assert!(!text.contains(|c| c < ' '), "{case}");
+                assert!(text.chars().count() <= CHARS_MAX, "{case}");
+                assert_eq!(text.trim(), text, "{case}");
+                assert!(text.len() <= FIELD_MAX, "{case}");
+                match field {
+                    Field::Endpoint => assert!(!text.is_empty() && !text.contains('?'), "{case}"),
+                    Field::Method | Field::Consumer => assert!(!text.is_empty(), "{case}"),
+                    Field::Context | Field::Label => {}
+                }
+            }
+        }
+    }
+
+    /// Each byte at each place of texts that fill up to three words: the fast way takes nothing that the slow one
+    /// would change or JSON would escape.
+    #[test]
+    fn plain_text_is_what_needs_no_change() {
+        let needs_change = |field, b: u8| {
+            !matches!(b, b' '..=0x7f)
+                || b"\"\\<=>?".contains(&b)
+                || field == Field::Method && b >= 0x60
+        };
+        for length in 1..=24 {
+            for (at, b) in (0..length).flat_map(|at| (0..=u8::MAX).map(move |b| (at, b))) {
+                let mut raw = vec![b'A'; length];
+                raw[at] = b;
+                let at_end = at == 0 || at == length - 1;
+                for field in [Field::Method, Field::Endpoint, Field::Consumer] {
+                    let plain = is_plain(field, &raw);
+                    let case = format!("{field:?} {:?}", String::from_utf8_lossy(&raw));
+                    assert_eq!(
+                        plain,
+                        !needs_change(field, b) && !(at_end && b == b' '),
+                        "{case}"
+                    );
+                    if plain {
+                        assert_eq!(rewrite(field, &raw).as_bytes(), raw, "{case}");
+                    }
+                }
+            }
+        }
+        assert!(!is_plain(Field::Label, b""));
+        assert!(is_plain(Field::Label, &[b'a'; CHARS_MAX]));
+        assert!(!is_plain(Field::Label, &[b'a'; CHARS_MAX + 1]));
+    }
+
+    #[test]
+    fn only_the_limit_excuses_a_sequence_that_stops_short() {
+        let mut raw = vec![b'a'; FIELD_MAX - 2];
+        raw.splice(..FIELD_MAX - 10, vec![0; FIELD_MAX - 10]);
+        raw.extend_from_slice(&[0xf0, 0x9f]);
+        assert_eq!(clean(Field::Consumer, &raw), "aaaaaaaa");
+        assert_eq!(clean(Field::Consumer, &raw[1..]), "aaaaaaaa\u{fffd}");
+        raw.push(b'x');
+        assert_eq!(clean(Field::Consumer, &raw), "aaaaaaaa");
+        raw[FIELD_MAX - 1] = 0xff;
+        assert_eq!(clean(Field::Consumer, &raw), "aaaaaaaa\u{fffd}\u{fffd}");
+    }
+
+    #[test]
+    fn labels_may_be_empty() {
+        assert_eq!(clean(Field::Label, b" \0 "), "");
+        assert_eq!(clean(Field::Label, b" <b> "), "(b)");
+    }
 }

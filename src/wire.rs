@@ -8,8 +8,9 @@ use crate::text::{Field, clean, is_plain};
 /// The bytes are those that `serde_json` would write for the same fields in the same order.
 #[derive(Clone, Debug)]
 pub struct Writer {
-    /// Everything up to the method: `{"service":"…","node":"…","method":"`.
+    /// Everything before the method: `{"service":"…","node":"…","method":"`.
     head: Vec<u8>,
+    tail: Tail,
 }
 
 impl Writer {
@@ -21,11 +22,14 @@ impl Writer {
         head.extend_from_slice(br#"","node":""#);
         push_text(&mut head, Field::Label, node.as_bytes());
         head.extend_from_slice(br#"","method":""#);
-        Writer { head }
+        Writer {
+            head,
+            tail: Tail::new(),
+        }
     }
 
     /// Appends `record` to `out` as one JSON object; an empty context is left out.
-    pub fn record(&self, out: &mut Vec<u8>, record: &RawRecord<'_>) {
+    pub fn record(&mut self, out: &mut Vec<u8>, record: &RawRecord<'_>) {
         out.extend_from_slice(&self.head);
         push_text(out, Field::Method, record.method);
         out.extend_from_slice(br#"","endpoint":""#);
@@ -39,43 +43,65 @@ impl Writer {
         if !record.context.is_empty() {
             push_context(out, record.context);
         }
-        out.extend_from_slice(br#"","created_at":""#);
-        out.extend_from_slice(&timestamp(record.created_at_us));
-        out.extend_from_slice(br#""}"#);
+        out.extend_from_slice(self.tail.at(record.created_at_us));
     }
 }
 
-/// `2026-01-02T03:04:05.000006+00:00`; a time outside 1970–9999 becomes the nearest that is inside.
-#[inline]
-fn timestamp(unix_us: i64) -> [u8; 32] {
-    let us = unix_us.clamp(0, CREATED_AT_MAX_US).unsigned_abs();
-    let (seconds, us) = (us / 1_000_000, (us % 1_000_000) as u32);
-    let (days, second) = ((seconds / 86_400) as u32, (seconds % 86_400) as u32);
-    let (year, month, day) = civil(days);
+/// The end of a record, from behind the consumer: `","created_at":"2026-01-02T03:04:05.000006+00:00"}`.
+///
+/// Records come in the order of time, many to a second: what stands before the fraction is kept from one to the next.
+#[derive(Clone, Debug)]
+struct Tail {
+    text: [u8; 50],
+    second: u64,
+}
 
-    let mut text = *b"0000-00-00T00:00:00.000000+00:00";
-    let fields = [
-        (0, year / 100),
-        (2, year % 100),
-        (5, month),
-        (8, day),
-        (11, second / 3_600),
-        (14, second / 60 % 60),
-        (17, second % 60),
-        (20, us / 10_000),
-        (22, us / 100 % 100),
-        (24, us % 100),
-    ];
-    for (at, number) in fields {
-        text[at] += (number / 10) as u8;
-        text[at + 1] += (number % 10) as u8;
+impl Tail {
+    /// Where the time stands in the text.
+    const TIME: usize = br#"","created_at":""#.len();
+
+    fn new() -> Self {
+        let text = *br#"","created_at":"1970-01-01T00:00:00.000000+00:00"}"#;
+        Tail { text, second: 0 }
     }
-    text
+
+    /// The end of a record of that time; one outside 1970–9999 becomes the nearest that is inside.
+    #[inline]
+    fn at(&mut self, unix_us: i64) -> &[u8] {
+        let us = unix_us.clamp(0, CREATED_AT_MAX_US).unsigned_abs();
+        let (second, us) = (us / 1_000_000, (us % 1_000_000) as u32);
+        if second != self.second {
+            self.set_second(second);
+        }
+        self.pair(20, us / 10_000);
+        self.pair(22, us / 100 % 100);
+        self.pair(24, us % 100);
+        &self.text
+    }
+
+    fn set_second(&mut self, unix: u64) {
+        self.second = unix;
+        let (days, second) = ((unix / 86_400) as u32, (unix % 86_400) as u32);
+        let (year, month, day) = civil(days);
+        self.pair(0, year / 100);
+        self.pair(2, year % 100);
+        self.pair(5, month);
+        self.pair(8, day);
+        self.pair(11, second / 3_600);
+        self.pair(14, second / 60 % 60);
+        self.pair(17, second % 60);
+    }
+
+    /// Two digits at `at` bytes into the time.
+    #[inline]
+    fn pair(&mut self, at: usize, number: u32) {
+        self.text[Self::TIME + at] = b'0' + (number / 10) as u8;
+        self.text[Self::TIME + at + 1] = b'0' + (number % 10) as u8;
+    }
 }
 
 /// Year, month and day of a day since 1970-01-01, by Howard Hinnant's `civil_from_days`: years begin in March, so
 /// that the leap day is their last, and 400 of them always have 146,097 days.
-#[inline]
 fn civil(days: u32) -> (u32, u32, u32) {
     let days = days + 719_468;
     let (era, day) = (days / 146_097, days % 146_097);
@@ -171,7 +197,7 @@ impl Body {
     /// Appends `record`, unless that makes the body longer than `max` bytes; returns whether it is in.
     ///
     /// The first record is always taken: a limit smaller than one record must not hold it back for ever.
-    pub fn push(&mut self, writer: &Writer, record: &RawRecord<'_>, max: usize) -> bool {
+    pub fn push(&mut self, writer: &mut Writer, record: &RawRecord<'_>, max: usize) -> bool {
         let end = self.bytes.len() - self.framing.closing().len();
         self.bytes.truncate(end);
         if self.framing == Framing::Envelope && self.records > 0 {
@@ -207,5 +233,194 @@ impl Body {
         self.bytes.clear();
         self.bytes.extend_from_slice(self.framing.opening());
         self.bytes.extend_from_slice(self.framing.closing());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde::Serialize;
+
+    use super::*;
+
+    #[derive(Serialize)]
+    struct Object<'a> {
+        service: &'a str,
+        node: &'a str,
+        method: &'a str,
+        endpoint: &'a str,
+        status: u16,
+        response_time: u32,
+        consumer: &'a str,
+        #[serde(skip_serializing_if = "str::is_empty")]
+        context: &'a str,
+        created_at: &'a str,
+    }
+
+    const RECORD: RawRecord<'_> = RawRecord {
+        method: b"GET",
+        endpoint: b"/users/{id}",
+        status: 200,
+        response_time_ms: 12,
+        consumer: b"alice",
+        context: b"",
+        created_at_us: 1_767_323_045_000_006,
+    };
+
+    fn written(record: &RawRecord<'_>) -> String {
+        let mut out = Vec::new();
+        Writer::new("shop", "web-1").record(&mut out, record);
+        String::from_utf8(out).unwrap()
+    }
+
+    #[test]
+    fn a_record() {
+        assert_eq!(
+            written(&RECORD),
+            r#"{"service":"shop","node":"web-1","method":"GET","endpoint":"/users/{id}","status":200,"response_time":12,"consumer":"alice","created_at":"2026-01-02T03:04:05.000006+00:00"}"#
+        );
+    }
+
+    /// What any bytes become is what `serde_json` writes for the cleaned text.
+    #[test]
+    fn the_bytes_are_those_of_serde_json() {
+        const PIECES: [&[u8]; 12] = [
+            b"\"",
+            b"\\",
+            b"<",
+            b"\0",
+            b"\n",
+            b"\x7f",
+            b"\xff",
+            b"=",
+            b" ",
+            b"abc",
+            "é".as_bytes(),
+            "😀".as_bytes(),
+        ];
+        let mut rng = fastrand::Rng::with_seed(5);
+        let mut text = || -> Vec<u8> {
+            (0..rng.usize(..60))
+                .flat_map(|_| PIECES[rng.usize(..PIECES.len())])
+                .copied()
+                .collect()
+        };
+        for round in 0..3_000_u32 {
+            let [service, method, endpoint, consumer, context] = std::array::from_fn(|_| text());
+            let service = String::from_utf8_lossy(&service);
+            let record = RawRecord {
+                method: &method,
+                endpoint: &endpoint,
+                status: 100 + (round % 900) as u16,
+                response_time_ms: u32::MAX >> (round % 32),
+                consumer: &consumer,
+                context: &context,
+                ..RECORD
+            };
+            let object = Object {
+                service: &clean(Field::Label, service.as_bytes()),
+                node: &clean(Field::Label, service.as_bytes()),
+                method: &clean(Field::Method, &method),
+                endpoint: &clean(Field::Endpoint, &endpoint),
+                status: record.status,
+                response_time: record.response_time_ms,
+                consumer: &clean(Field::Consumer, &consumer),
+                context: &clean(Field::Context, &context),
+                created_at: "2026-01-02T03:04:05.000006+00:00",
+            };
+            let mut out = Vec::new();
+            Writer::new(&service, &service).record(&mut out, &record);
+            assert_eq!(
+                String::from_utf8(out).unwrap(),
+                serde_json::to_string(&object).unwrap(),
+                "round {round}"
+            );
+        }
+    }
+
+    /// Counts the days by the rule of the calendar and compares.
+    #[test]
+    fn every_day_until_9999() {
+        let (mut year, mut month, mut day) = (1970, 1, 1);
+        for days in 0..=(CREATED_AT_MAX_US / 86_400_000_000) as u32 {
+            assert_eq!(civil(days), (year, month, day));
+            let leap = year % 4 == 0 && (year % 100 != 0 || year % 400 == 0);
+            let length = match month {
+                2 => 28 + u32::from(leap),
+                4 | 6 | 9 | 11 => 30,
+                _ => 31,
+            };
+            day += 1;
+            if day > length {
+                (month, day) = (month + 1, 1);
+            }
+            if month > 12 {
+                (year, month) = (year + 1, 1);
+            }
+        }
+        assert_eq!((year, month, day), (10_000, 1, 1));
+    }
+
+    #[test]
+    fn one_writer_takes_times_in_any_order() {
+        let mut writer = Writer::new("shop", "web-1");
+        for (us, text) in [
+            (0, "1970-01-01T00:00:00.000000+00:00"),
+            (999_999, "1970-01-01T00:00:00.999999+00:00"),
+            (1_000_000, "1970-01-01T00:00:01.000000+00:00"),
+            (951_868_799_123_456, "2000-02-29T23:59:59.123456+00:00"),
+            (86_399_000_001, "1970-01-01T23:59:59.000001+00:00"),
+            (CREATED_AT_MAX_US, "9999-12-31T23:59:59.999999+00:00"),
+            (i64::MAX, "9999-12-31T23:59:59.999999+00:00"),
+            (-1, "1970-01-01T00:00:00.000000+00:00"),
+        ] {
+            let mut out = Vec::new();
+            writer.record(
+                &mut out,
+                &RawRecord {
+                    created_at_us: us,
+                    ..RECORD
+                },
+            );
+            let object: serde_json::Value = serde_json::from_slice(&out).unwrap();
+            assert_eq!(object["created_at"], text);
+        }
+    }
+
+    #[test]
+    fn a_body_is_whole_after_each_record_and_never_longer_than_its_limit() {
+        let one = written(&RECORD);
+        for (framing, empty, two) in [
+            (
+                Framing::Envelope,
+                r#"{"requests":[]}"#,
+                format!(r#"{{"requests":[{one},{one}]}}"#),
+            ),
+            (Framing::Lines, "", format!("{one}\n{one}\n")),
+        ] {
+            let mut writer = Writer::new("shop", "web-1");
+            let mut body = Body::new(framing);
+            assert_eq!(body.bytes(), empty.as_bytes());
+            for _ in 0..2 {
+                assert!(body.push(&mut writer, &RECORD, two.len()));
+                assert!(body.push(&mut writer, &RECORD, two.len()));
+                assert!(!body.push(&mut writer, &RECORD, two.len()));
+                assert_eq!(String::from_utf8_lossy(body.bytes()), two);
+                assert_eq!(body.records(), 2);
+                body.clear();
+                assert_eq!((body.bytes(), body.records()), (empty.as_bytes(), 0));
+            }
+            assert!(body.push(&mut writer, &RECORD, two.len() - 1));
+            assert!(!body.push(&mut writer, &RECORD, two.len() - 1));
+            assert_eq!(body.records(), 1);
+        }
+    }
+
+    #[test]
+    fn a_record_longer_than_the_limit_travels_alone() {
+        let mut writer = Writer::new("shop", "web-1");
+        let mut body = Body::new(Framing::Envelope);
+        assert!(body.push(&mut writer, &RECORD, 1));
+        assert!(!body.push(&mut writer, &RECORD, 1));
+        assert_eq!(body.records(), 1);
     }
 }
