@@ -13,7 +13,7 @@ use malti::wire::Writer;
 use serde::Serialize;
 
 const RECORDS: usize = 2_000;
-const ROUNDS: usize = 31;
+const ROUNDS: usize = 101;
 const TARGET: f64 = 1.0 / 3.0;
 
 #[derive(Serialize)]
@@ -129,13 +129,9 @@ fn main() {
         .configure_from_args();
     let mut group = criterion.benchmark_group("wire");
     group.throughput(Throughput::Elements(RECORDS as u64));
-<<<<<<< HEAD
-    group.bench_function("ours", |bench| bench.iter(|| ours(&mut a, &writer, &raw)));
-=======
     group.bench_function("ours", |bench| {
         bench.iter(|| ours(&mut a, &mut writer, &raw))
     });
->>>>>>> h/text
     group.bench_function("serde_json", |bench| {
         bench.iter(|| serde_json(&mut b, &baseline))
     });
@@ -155,9 +151,9 @@ fn main() {
     );
 }
 
-/// Nanoseconds a record takes, over 100 passes.
+/// Nanoseconds a record takes, over 10 passes.
 fn time(mut pass: impl FnMut()) -> f64 {
-    const PASSES: usize = 100;
+    const PASSES: usize = 10;
     let start = Instant::now();
     for _ in 0..PASSES {
         pass();

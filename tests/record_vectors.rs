@@ -1,6 +1,3 @@
-<<<<<<< HEAD
-
-=======
 //! `tests/vectors/record.json`: what a host passes, and the record that must leave.
 #![allow(clippy::unwrap_used, clippy::panic)]
 
@@ -188,4 +185,3 @@ fn every_case_gives_its_record() {
         }
     }
 }
->>>>>>> h/text

@@ -402,7 +402,7 @@ impl Sender {
                 ),
                 _ => self.life.log.log(
                     Level::Warn,
-                    &format!("cannot deliver to {to} ({why}): {kept} records are kept and tried again"),
+                    &format!("cannot deliver ({why}): {kept} records are kept and tried again"),
                 ),
             }
         }

@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 
-use hyper::header::{CONTENT_TYPE, HeaderName, HeaderValue};
+use hyper::header::{CONNECTION, CONTENT_TYPE, HeaderName, HeaderValue};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -75,6 +75,10 @@ impl Fault {
         let headers = response.headers_mut();
         if self.body.is_string() {
             headers.insert(CONTENT_TYPE, http::value("text/plain; charset=utf-8"));
+        }
+        if self.early {
+            // The rest of the request stays unread, so nothing can follow it.
+            headers.insert(CONNECTION, http::value("close"));
         }
         for (name, value) in &self.headers {
             if let (Ok(name), Ok(value)) = (name.parse::<HeaderName>(), value.parse()) {

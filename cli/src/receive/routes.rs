@@ -5,14 +5,15 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use http_body_util::{BodyExt, LengthLimitError, Limited};
-use hyper::body::{Bytes, Incoming};
+use hyper::body::Incoming;
 use hyper::header::{ALLOW, HOST, HeaderMap, HeaderValue, LOCATION, ORIGIN};
-use hyper::{Request, Uri};
+use hyper::http::request::Parts;
+use hyper::{Method, Request, Uri};
 use serde::Serialize;
 use serde_json::json;
 use tokio::time::sleep;
 
-use super::faults::Faults;
+use super::faults::{Fault, Faults};
 use super::store::Selection;
 use super::summary::Summary;
 use super::{Response, State, http, ingest, page};
@@ -36,40 +37,88 @@ impl std::error::Error for Hangup {}
 
 pub async fn answer(state: &State, request: Request<Incoming>) -> Result<Response, Hangup> {
     state.requests.fetch_add(1, Ordering::Relaxed);
-    let path = request.uri().path();
-    if path == INGEST && request.method() == "POST" {
-        return ingest(state, request).await;
+    let (head, body) = request.into_parts();
+    let is_ingest = head.uri.path() == INGEST && head.method == Method::POST;
+    let fault = if is_ingest {
+        state.faults().next()
+    } else {
+        None
+    };
+    if let Some(fault) = &fault
+        && fault.early
+    {
+        sleep(Duration::from_millis(fault.delay_ms)).await;
+        return fault.response().ok_or(Hangup);
     }
+    // Read to its end whatever the answer will be: closing on a client that is
+    // still writing may cost it the answer.
+    let body = match Limited::new(body, MAX_BODY).collect().await {
+        Ok(body) => body.to_bytes(),
+        Err(e) if e.is::<LengthLimitError>() => {
+            return Ok(http::detail(413, "Request body too large"));
+        }
+        Err(_) => return Err(Hangup),
+    };
+    match fault {
+        Some(fault) => faulty(state, &fault, &head.headers, &body).await,
+        None if is_ingest => Ok(ingest::handle(state, &head.headers, &body)),
+        None => Ok(route(state, &head, &body)),
+    }
+}
+
+/// An ingest request that a fault was set for.
+async fn faulty(
+    state: &State,
+    fault: &Fault,
+    headers: &HeaderMap,
+    body: &[u8],
+) -> Result<Response, Hangup> {
+    let stored = fault.store.then(|| ingest::handle(state, headers, body));
+    sleep(Duration::from_millis(fault.delay_ms)).await;
+    if fault.hang {
+        // Fails only if the sender is gone, which is the end as well.
+        let _ = state.stopping.clone().wait_for(|stopping| *stopping).await;
+    }
+    if fault.hang || fault.close {
+        return Err(Hangup);
+    }
+    Ok(fault
+        .response()
+        .or(stored)
+        .unwrap_or_else(|| ingest::handle(state, headers, body)))
+}
+
+fn route(state: &State, head: &Parts, body: &[u8]) -> Response {
+    let path = head.uri.path();
     let Some(methods) = methods(path) else {
         let shorter = path.trim_end_matches('/');
-        return Ok(if methods(shorter).is_some() {
-            redirect(&request, shorter)
-        } else {
-            http::detail(404, "Not Found")
-        });
+        return match methods(shorter) {
+            Some(_) => redirect(head, shorter),
+            None => http::detail(404, "Not Found"),
+        };
     };
-    if !methods.contains(&request.method().as_str()) {
+    if !methods.contains(&head.method.as_str()) {
         let mut response = http::detail(405, "Method Not Allowed");
         if let Ok(allow) = HeaderValue::from_str(&methods.join(", ")) {
             response.headers_mut().insert(ALLOW, allow);
         }
-        return Ok(response);
+        return response;
     }
-    if state.loopback && foreign(request.headers()) {
-        return Ok(http::detail(403, "Not for other web sites"));
+    if state.loopback && foreign(&head.headers) {
+        return http::detail(403, "Not for other web sites");
     }
-    Ok(match (request.method().as_str(), path) {
+    match (head.method.as_str(), path) {
         ("GET", "/") => page::answer(),
         ("GET", "/health") => http::json(200, &json!({ "status": "healthy" })),
         ("GET", "/api/summary") => summary(state),
-        ("GET", "/api/records") => records(state, request.uri()),
+        ("GET", "/api/records") => records(state, &head.uri),
         ("GET", "/api/control") => http::json(200, &*state.faults()),
-        ("POST", "/api/control") => control(state, request).await?,
+        ("POST", "/api/control") => control(state, body),
         _ => {
             state.store().clear();
             http::json(200, &json!({ "message": "Records cleared" }))
         }
-    })
+    }
 }
 
 /// The methods of a path that exists.
@@ -84,10 +133,10 @@ fn methods(path: &str) -> Option<&'static [&'static str]> {
 }
 
 /// To the same place without the slashes at the end, by the name we were called.
-fn redirect(request: &Request<Incoming>, path: &str) -> Response {
-    let host = http::text(request.headers(), HOST.as_str()).unwrap_or_default();
-    let query = request
-        .uri()
+fn redirect(head: &Parts, path: &str) -> Response {
+    let host = http::text(&head.headers, HOST.as_str()).unwrap_or_default();
+    let query = head
+        .uri
         .query()
         .map(|query| format!("?{query}"))
         .unwrap_or_default();
@@ -112,50 +161,6 @@ fn foreign(headers: &HeaderMap) -> bool {
     });
     let origin = headers.get(ORIGIN).map(HeaderValue::as_bytes);
     !local || origin.is_some_and(|origin| origin != format!("http://{host}").as_bytes())
-}
-
-async fn ingest(state: &State, request: Request<Incoming>) -> Result<Response, Hangup> {
-    let fault = state.faults().next();
-    let (head, body) = request.into_parts();
-    let early = fault.as_ref().is_some_and(|fault| fault.early);
-    let body = if early {
-        Bytes::new()
-    } else {
-        match read(body).await? {
-            Ok(body) => body,
-            Err(refusal) => return Ok(refusal),
-        }
-    };
-    let Some(fault) = fault else {
-        return Ok(ingest::handle(state, &head.headers, &body));
-    };
-    let stored = fault
-        .store
-        .then(|| ingest::handle(state, &head.headers, &body));
-    sleep(Duration::from_millis(fault.delay_ms)).await;
-    if fault.hang {
-        // Fails only if the sender is gone, which is the end as well.
-        let _ = state.stopping.clone().wait_for(|stopping| *stopping).await;
-        return Err(Hangup);
-    }
-    if fault.close {
-        return Err(Hangup);
-    }
-    Ok(fault
-        .response()
-        .or(stored)
-        .unwrap_or_else(|| ingest::handle(state, &head.headers, &body)))
-}
-
-/// The whole body, or the answer that refuses it.
-async fn read(body: Incoming) -> Result<Result<Bytes, Response>, Hangup> {
-    match Limited::new(body, MAX_BODY).collect().await {
-        Ok(body) => Ok(Ok(body.to_bytes())),
-        Err(e) if e.is::<LengthLimitError>() => {
-            Ok(Err(http::detail(413, "Request body too large")))
-        }
-        Err(_) => Err(Hangup),
-    }
 }
 
 fn summary(state: &State) -> Response {
@@ -203,17 +208,13 @@ fn selection(query: &str) -> Result<Selection, String> {
     Ok(wanted)
 }
 
-async fn control(state: &State, request: Request<Incoming>) -> Result<Response, Hangup> {
-    let body = match read(request.into_body()).await? {
-        Ok(body) => body,
-        Err(refusal) => return Ok(refusal),
-    };
-    Ok(match Faults::parse(&body) {
+fn control(state: &State, body: &[u8]) -> Response {
+    match Faults::parse(body) {
         Ok(faults) => {
             let mut current = state.faults();
             *current = faults;
             http::json(200, &*current)
         }
         Err((status, message)) => http::detail(status, message),
-    })
+    }
 }

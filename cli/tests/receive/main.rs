@@ -1,0 +1,11 @@
+//! Drives the real `malti receive` over real sockets.
+
+// The helpers of tests fail like tests.
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
+mod client;
+mod control;
+mod ingest;
+mod process;
+mod values;
+mod views;
