@@ -13,7 +13,7 @@ use malti::wire::Writer;
 use serde::Serialize;
 
 const RECORDS: usize = 2_000;
-const ROUNDS: usize = 31;
+const ROUNDS: usize = 101;
 const TARGET: f64 = 1.0 / 3.0;
 
 #[derive(Serialize)]
@@ -151,9 +151,9 @@ fn main() {
     );
 }
 
-/// Nanoseconds a record takes, over 100 passes.
+/// Nanoseconds a record takes, over 10 passes.
 fn time(mut pass: impl FnMut()) -> f64 {
-    const PASSES: usize = 100;
+    const PASSES: usize = 10;
     let start = Instant::now();
     for _ in 0..PASSES {
         pass();
