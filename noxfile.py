@@ -1,4 +1,4 @@
-"""The jobs that need Python packages, each in an environment with pinned hashes. make calls them."""
+"""The jobs that need Python packages, each in an environment with pinned hashes; make calls it."""
 
 import os
 import shutil
