@@ -323,7 +323,6 @@ impl Sender {
         central.counters.state = State::Sending;
         let behind = central.queued();
         drop(central);
-        self.core.buffer.progressed();
         self.poison = None;
         if let Some((since, _)) = self.trouble.take().filter(|_| known) {
             let after = human(since.elapsed());
@@ -332,6 +331,7 @@ impl Sender {
                 &format!("delivered again after {after}, {behind} records behind"),
             );
         }
+        self.core.buffer.progressed();
     }
 
     fn rejected(&mut self, batch: Batch) {
@@ -392,7 +392,6 @@ impl Sender {
             (Halt::Fault(Fault { is_500: true, .. }), _) => Some((first, 1)),
             _ => None,
         };
-        self.core.buffer.progressed();
         if before != Some(state) {
             let to = &self.life.config.url;
             match state {
@@ -407,6 +406,7 @@ impl Sender {
             }
         }
         self.report_overflow();
+        self.core.buffer.progressed();
     }
 
     /// One line when a full buffer began to let records go.
