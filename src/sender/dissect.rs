@@ -27,8 +27,7 @@ impl Sender {
         let mut found = Findings::default();
         self.take_apart(round, batch, &mut found)?;
         if !found.passed && !found.suspects.is_empty() {
-            let next = self.core.buffer.central().take(self.batch_size, SENDER);
-            match next {
+            match self.take_next() {
                 Some(next) => self.take_apart(round, next, &mut found)?,
                 None => return Err(Halt::Misconfigured(found.why)),
             }
@@ -47,7 +46,7 @@ impl Sender {
         round: &Round,
         mut batch: Batch,
     ) -> Result<(), Halt> {
-        let mut next = self.core.buffer.central().take(self.batch_size, SENDER);
+        let mut next = self.take_next();
         let answered = self.attempt(round, next.as_mut().unwrap_or(&mut batch), Patience::None)?;
         if let Outcome::Retry(fault) = answered {
             return Err(Halt::Fault(fault));
@@ -69,6 +68,12 @@ impl Sender {
         self.take_apart(round, batch, &mut found)?;
         self.reject(found);
         Ok(())
+    }
+
+    /// The batch behind the one in hand, wherever its records stand.
+    fn take_next(&self) -> Option<Batch> {
+        self.core.buffer.seal();
+        self.core.buffer.central().take(self.batch_size, SENDER)
     }
 
     fn take_apart(
