@@ -72,8 +72,8 @@ impl Sender {
 
     /// The batch behind the one in hand, wherever its records stand.
     fn take_next(&self) -> Option<Batch> {
-        self.core.buffer.seal();
-        self.core.buffer.central().take(self.batch_size, SENDER)
+        self.shell.buffer.seal();
+        self.shell.buffer.central().take(self.batch_size, SENDER)
     }
 
     fn take_apart(
@@ -114,7 +114,7 @@ impl Sender {
             };
             found.fruitless += 1;
             found.why = why;
-            let mut central = self.core.buffer.central();
+            let mut central = self.shell.buffer.central();
             let named: Vec<usize> = named.into_iter().filter(|i| *i < count).collect();
             if count == 1 || named.len() == count {
                 found.suspects.push(piece);
@@ -140,7 +140,7 @@ impl Sender {
             let why = found.why;
             self.life.log.log(
                 Level::Error,
-                &format!("{count} records were refused by the server and dropped ({why})"),
+                format_args!("{count} records were refused by the server and dropped ({why})"),
             );
         }
     }

@@ -70,10 +70,10 @@ fn a_server_that_drips_its_answer() {
         use std::io::Write;
         for mut stream in listener.incoming().flatten() {
             std::thread::spawn(move || {
-                let mut byte = b"HTTP/1.1 200 OK\r\nContent-Length: 1000000\r\n\r\n"
+                let bytes = b"HTTP/1.1 200 OK\r\nContent-Length: 1000000\r\n\r\n"
                     .iter()
                     .chain(std::iter::repeat(&b' '));
-                while let Some(b) = byte.next() {
+                for b in bytes {
                     if stream.write_all(&[*b]).is_err() {
                         return;
                     }

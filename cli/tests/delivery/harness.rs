@@ -191,12 +191,11 @@ impl Server {
     }
 }
 
+/// What a test answers to the records of a body of this length.
+type Judge = dyn Fn(&[Value], usize) -> (u16, String);
+
 /// One request of a connection; `None` at its end.
-fn serve(
-    stream: &TcpStream,
-    judge: &dyn Fn(&[Value], usize) -> (u16, String),
-    taken: &Mutex<Vec<Vec<String>>>,
-) -> Option<()> {
+fn serve(stream: &TcpStream, judge: &Judge, taken: &Mutex<Vec<Vec<String>>>) -> Option<()> {
     let mut reader = BufReader::new(stream);
     let mut length = 0;
     loop {
