@@ -1,0 +1,300 @@
+"""ASGI: a middleware for FastAPI, Starlette and any other ASGI application."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Awaitable, MutableMapping
+from time import perf_counter_ns
+from typing import Any, Callable
+
+from . import _context, _log, _record, _routes
+from ._client import Setting, client
+
+Scope = MutableMapping[str, Any]
+Message = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
+App = Callable[[Scope, Receive, Send], Awaitable[None]]
+
+__all__ = ["MaltiMiddleware"]
+
+# In the scope of a request that is being recorded, so that an app with the middleware that is
+# mounted in another one does not record it again.
+_MARK = "libmalti"
+# Only a request that took this long gets a look whether its client is still there.
+_LOOK_AFTER_NS = 200_000_000
+# nginx's status for a client that went away before the answer.
+_CLIENT_GONE = 499
+_SERVER_ERROR = 500
+
+
+class MaltiMiddleware:
+    """Records each HTTP request of an ASGI application: route, status, time to the end of the body,
+    caller. Everything else passes through untouched.
+
+        app.add_middleware(MaltiMiddleware)
+        app = MaltiMiddleware(app)
+
+    The application may say more in `request.state.malti_consumer`, `malti_context` and
+    `malti_endpoint`, or by `libmalti.set_consumer()` and its siblings. A handler's exception is
+    recorded as 500 and travels on; a client that left before the answer is 499. Faults of telemetry
+    are logged, never raised. The client starts and stops with the ASGI lifespan (unless
+    `auto_inject_lifespan` is False), else with the first request and at exit.
+
+    `endpoint` gives the endpoint of a request that no router matched, from its scope, for bare
+    applications. `settings` are those of `libmalti.init`; they hold if the client is not yet
+    running.
+    """
+
+    def __init__(
+        self,
+        app: App,
+        auto_inject_lifespan: bool = True,
+        *,
+        endpoint: Callable[[Scope], str | None] | None = None,
+        **settings: Setting,
+    ) -> None:
+        self.app = app
+        self._lifespan = auto_inject_lifespan
+        self._endpoint = endpoint
+        if settings:
+            client.prepare(settings)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        kind = scope["type"]
+        if kind == "http" and _MARK not in scope:
+            if not client.started:
+                client.start()
+            if client.recording:
+                await self._record(scope, receive, send)
+                return
+        elif kind == "lifespan" and self._lifespan:
+            await _live(self.app, scope, receive, send)
+            return
+        await self.app(scope, receive, send)
+
+    async def _record(self, scope: Scope, receive: Receive, send: Send) -> None:
+        exchange = _Exchange(scope, receive, send, self._endpoint)
+        token = _context.current.set(exchange.said)
+        try:
+            await self.app(scope, exchange.receive, exchange.send)
+        except asyncio.CancelledError:
+            # The server gives a request up when its client is gone, or when it stops.
+            exchange.end(exchange.status or _CLIENT_GONE)
+            raise
+        except BaseException:
+            exchange.end(_CLIENT_GONE if exchange.gone_early else _SERVER_ERROR)
+            raise
+        else:
+            exchange.end(exchange.status or (_CLIENT_GONE if exchange.gone else _SERVER_ERROR))
+        finally:
+            _context.current.reset(token)
+
+
+class _Exchange:
+    """One request and its answer, on their way through the middleware."""
+
+    __slots__ = (
+        "_endpoint",
+        "_inner_receive",
+        "_inner_send",
+        "_kept",
+        "_receiving",
+        "_root",
+        "_scope",
+        "_started",
+        "_trailers",
+        "ended",
+        "gone",
+        "gone_early",
+        "said",
+        "status",
+    )
+
+    def __init__(
+        self,
+        scope: Scope,
+        receive: Receive,
+        send: Send,
+        endpoint: Callable[[Scope], str | None] | None,
+    ) -> None:
+        self._started = perf_counter_ns()
+        self._scope = scope
+        self._inner_receive = receive
+        self._inner_send = send
+        self._endpoint = endpoint
+        self._root: str = scope.get("root_path") or ""
+        #: Messages that a look received and the application has not.
+        self._kept: deque[Message] = deque()
+        self._receiving = False
+        self._trailers = False
+        #: 0 until the answer starts.
+        self.status = 0
+        self.ended = False
+        self.gone = False
+        #: Gone before the answer started.
+        self.gone_early = False
+        self.said = _context.Said()
+        scope[_MARK] = self.said
+        # Middleware below may copy the scope; what it sets in this object is seen here all the
+        # same.
+        if scope.get("state") is None:
+            scope["state"] = {}
+
+    async def receive(self) -> Message:
+        if self._kept:
+            return self._kept.popleft()
+        self._receiving = True
+        try:
+            message = await self._inner_receive()
+        finally:
+            self._receiving = False
+        if message["type"] == "http.disconnect":
+            self._leave()
+        return message
+
+    def _leave(self) -> None:
+        self.gone = True
+        if self.status:
+            # In the middle of the answer: its status stays, and its time ends here.
+            self.end(self.status)
+        else:
+            self.gone_early = True
+
+    def send(self, message: Message) -> Awaitable[None]:
+        """No coroutine of its own: one more a message would cost more than all the rest here."""
+        kind = message["type"]
+        if kind == "http.response.body":
+            if not message.get("more_body", False) and not self._trailers:
+                self.end(self.status)
+        elif kind == "http.response.start":
+            if not self.gone and perf_counter_ns() - self._started >= _LOOK_AFTER_NS:
+                return self._look_and_start(message)
+            self._start(message)
+        elif kind == "http.response.pathsend" or (
+            kind == "http.response.trailers" and not message.get("more_trailers", False)
+        ):
+            self.end(self.status)
+        return self._inner_send(message)
+
+    def _start(self, message: Message) -> None:
+        self.status = _CLIENT_GONE if self.gone else message["status"]
+        self._trailers = message.get("trailers", False)
+
+    async def _look_and_start(self, message: Message) -> None:
+        await self._look()
+        self._start(message)
+        await self._inner_send(message)
+
+    async def _look(self) -> None:
+        """One look, without waiting, whether the client is still there.
+
+        Servers say so only to who receives. What else comes is kept for the application, and while
+        the application itself waits for a message, it will be told.
+        """
+        if self._receiving or any(message.get("more_body", False) for message in self._kept):
+            return
+        try:
+            loop = asyncio.get_running_loop()
+        except RuntimeError:  # another event loop than asyncio's
+            return
+        self._receiving = True
+        try:
+            task = loop.create_task(_receive(self._inner_receive))
+            try:
+                await asyncio.sleep(0)
+            finally:
+                task.cancel()
+            await asyncio.wait({task})
+        finally:
+            self._receiving = False
+        if task.cancelled() or task.exception() is not None:
+            return
+        message = task.result()
+        self._kept.append(message)
+        if message["type"] == "http.disconnect":
+            self._leave()
+        elif not message.get("more_body", False):
+            # The body was still there to be read; who left comes after it.
+            await self._look()
+
+    def end(self, status: int) -> None:
+        """The answer is over: record it, once. Never raises."""
+        if self.ended:
+            return
+        self.ended = True
+        elapsed = perf_counter_ns() - self._started
+        try:
+            self._record(status, elapsed // 1000)
+        except Exception as error:
+            client.refused += 1
+            _log.once("middleware", f"a request was not recorded: {type(error).__name__}: {error}")
+
+    def _record(self, status: int, microseconds: int) -> None:
+        scope, said = self._scope, self.said
+        state = scope.get("state") or {}
+        headers = scope["headers"]
+        peer = scope.get("client")
+        consumer = said.consumer
+        if consumer is None:
+            consumer = state.get("malti_consumer")
+        context = said.context
+        if context is None:
+            context = state.get("malti_context")
+        endpoint = said.endpoint
+        if endpoint is None:
+            endpoint = state.get("malti_endpoint")
+        if endpoint is None and self._endpoint is not None and scope.get("endpoint") is None:
+            endpoint = self._endpoint(scope)
+        _record.send(
+            scope["method"].encode(),
+            _record.text(endpoint) or _routes.endpoint_of(scope, self._root),
+            status,
+            microseconds,
+            _record.consumer_of(
+                consumer, headers, scope.get("query_string") or b"", peer[0] if peer else None
+            ),
+            _record.text(context) or _record.context_of(headers),
+        )
+
+
+async def _receive(receive: Receive) -> Message:
+    """A coroutine, which a task wants, of an awaitable, which is all that ASGI promises."""
+    return await receive()
+
+
+async def _live(app: App, scope: Scope, receive: Receive, send: Send) -> None:
+    """Starts the client with the application, and stops it before the server hears of the end."""
+    owner = False
+
+    async def give_back(message: Message | None = None) -> None:
+        nonlocal owner
+        if owner:
+            owner = False
+            await _off_the_loop(client.release)
+        if message is not None:
+            await send(message)
+
+    def wrapped(message: Message) -> Awaitable[None]:
+        nonlocal owner
+        kind = message["type"]
+        if kind == "lifespan.startup.complete" and not owner:
+            owner = client.acquire()
+        elif kind in ("lifespan.shutdown.complete", "lifespan.shutdown.failed"):
+            return give_back(message)
+        return send(message)
+
+    try:
+        await app(scope, receive, wrapped)
+    finally:
+        await give_back()
+
+
+async def _off_the_loop(work: Callable[[], object]) -> None:
+    try:
+        loop = asyncio.get_running_loop()
+    except RuntimeError:  # another event loop than asyncio's: at its end a short wait is no harm
+        work()
+    else:
+        await loop.run_in_executor(None, work)
