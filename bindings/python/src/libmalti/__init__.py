@@ -10,7 +10,7 @@ otherwise.
 
 from __future__ import annotations
 
-from typing import Any, Optional
+from typing import Any
 
 from . import _library
 from ._client import Setting, client

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections import deque
 from collections.abc import Awaitable, MutableMapping
 from time import perf_counter_ns
@@ -84,10 +85,11 @@ class MaltiMiddleware:
             exchange.end(exchange.status or _CLIENT_GONE)
             raise
         except BaseException:
-            exchange.end(_CLIENT_GONE if exchange.gone_early else _SERVER_ERROR)
+            gone = exchange.left_at != 0
+            exchange.end((exchange.status or _CLIENT_GONE) if gone else _SERVER_ERROR)
             raise
         else:
-            exchange.end(exchange.status or (_CLIENT_GONE if exchange.gone else _SERVER_ERROR))
+            exchange.end(exchange.status or (_CLIENT_GONE if exchange.left_at else _SERVER_ERROR))
         finally:
             _context.current.reset(token)
 
@@ -100,14 +102,14 @@ class _Exchange:
         "_inner_receive",
         "_inner_send",
         "_kept",
+        "_look",
         "_receiving",
         "_root",
         "_scope",
         "_started",
         "_trailers",
         "ended",
-        "gone",
-        "gone_early",
+        "left_at",
         "said",
         "status",
     )
@@ -128,13 +130,13 @@ class _Exchange:
         #: Messages that a look received and the application has not.
         self._kept: deque[Message] = deque()
         self._receiving = False
+        self._look: asyncio.Task[None] | None = None
         self._trailers = False
         #: 0 until the answer starts.
         self.status = 0
         self.ended = False
-        self.gone = False
-        #: Gone before the answer started.
-        self.gone_early = False
+        #: When the client left, as far as anybody was told; else 0.
+        self.left_at = 0
         self.said = _context.Said()
         scope[_MARK] = self.said
         # Middleware below may copy the scope; what it sets in this object is seen here all the
@@ -143,6 +145,8 @@ class _Exchange:
             scope["state"] = {}
 
     async def receive(self) -> Message:
+        if self._look is not None:
+            await asyncio.wait({self._look})
         if self._kept:
             return self._kept.popleft()
         self._receiving = True
@@ -150,17 +154,12 @@ class _Exchange:
             message = await self._inner_receive()
         finally:
             self._receiving = False
-        if message["type"] == "http.disconnect":
-            self._leave()
+        self._note(message)
         return message
 
-    def _leave(self) -> None:
-        self.gone = True
-        if self.status:
-            # In the middle of the answer: its status stays, and its time ends here.
-            self.end(self.status)
-        else:
-            self.gone_early = True
+    def _note(self, message: Message) -> None:
+        if message["type"] == "http.disconnect" and not self.left_at:
+            self.left_at = perf_counter_ns()
 
     def send(self, message: Message) -> Awaitable[None]:
         """No coroutine of its own: one more a message would cost more than all the rest here."""
@@ -169,7 +168,7 @@ class _Exchange:
             if not message.get("more_body", False) and not self._trailers:
                 self.end(self.status)
         elif kind == "http.response.start":
-            if not self.gone and perf_counter_ns() - self._started >= _LOOK_AFTER_NS:
+            if not self.left_at and perf_counter_ns() - self._started >= _LOOK_AFTER_NS:
                 return self._look_and_start(message)
             self._start(message)
         elif kind == "http.response.pathsend" or (
@@ -179,52 +178,48 @@ class _Exchange:
         return self._inner_send(message)
 
     def _start(self, message: Message) -> None:
-        self.status = _CLIENT_GONE if self.gone else message["status"]
+        self.status = _CLIENT_GONE if self.left_at else message["status"]
         self._trailers = message.get("trailers", False)
 
     async def _look_and_start(self, message: Message) -> None:
-        await self._look()
+        """Before a late answer starts, one look, without waiting, whether its client is there.
+
+        Servers say so only to who receives. What comes besides is kept for the application. No look
+        while the application itself receives: it will be told.
+        """
+        if not self._receiving and self._look is None:
+            with contextlib.suppress(RuntimeError):  # another event loop than asyncio's
+                await self._peek(asyncio.get_running_loop())
         self._start(message)
         await self._inner_send(message)
 
-    async def _look(self) -> None:
-        """One look, without waiting, whether the client is still there.
-
-        Servers say so only to who receives. What else comes is kept for the application, and while
-        the application itself waits for a message, it will be told.
-        """
-        if self._receiving or any(message.get("more_body", False) for message in self._kept):
-            return
+    async def _peek(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._look = loop.create_task(self._keep())
         try:
-            loop = asyncio.get_running_loop()
-        except RuntimeError:  # another event loop than asyncio's
-            return
-        self._receiving = True
-        try:
-            task = loop.create_task(_receive(self._inner_receive))
-            try:
-                await asyncio.sleep(0)
-            finally:
-                task.cancel()
-            await asyncio.wait({task})
+            await asyncio.sleep(0)
+            self._look.cancel()
+            await asyncio.wait({self._look})
+            if not self._look.cancelled():
+                # A fault of the server's; the application meets it when it receives.
+                self._look.exception()
         finally:
-            self._receiving = False
-        if task.cancelled() or task.exception() is not None:
-            return
-        message = task.result()
-        self._kept.append(message)
-        if message["type"] == "http.disconnect":
-            self._leave()
-        elif not message.get("more_body", False):
-            # The body was still there to be read; who left comes after it.
-            await self._look()
+            self._look = None
+
+    async def _keep(self) -> None:
+        # The rest of the body, if nobody has read it, comes before the news that the client left.
+        while not (self._kept and self._kept[-1].get("more_body", False)):
+            message = await self._inner_receive()
+            self._kept.append(message)
+            self._note(message)
+            if self.left_at:
+                return
 
     def end(self, status: int) -> None:
         """The answer is over: record it, once. Never raises."""
         if self.ended:
             return
         self.ended = True
-        elapsed = perf_counter_ns() - self._started
+        elapsed = (self.left_at or perf_counter_ns()) - self._started
         try:
             self._record(status, elapsed // 1000)
         except Exception as error:
@@ -257,11 +252,6 @@ class _Exchange:
             ),
             _record.text(context) or _record.context_of(headers),
         )
-
-
-async def _receive(receive: Receive) -> Message:
-    """A coroutine, which a task wants, of an awaitable, which is all that ASGI promises."""
-    return await receive()
 
 
 async def _live(app: App, scope: Scope, receive: Receive, send: Send) -> None:
