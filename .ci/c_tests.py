@@ -9,6 +9,7 @@ may ask for more:
 Programs find the library by MALTI_LIBRARY, the receiver by MALTI_RECEIVER.
 """
 
+import contextlib
 import os
 import re
 import shlex
@@ -35,10 +36,18 @@ SKIPPED = 77
 NODE_ENTRIES = {"napi_register_module_v1", "node_api_module_get_api_version_v1"}
 
 
-def output(command: list[str], **more: object) -> tuple[int, str]:
-    """Status and merged output of a command that ends by itself."""
+def output(
+    command: list[str], stdin: str = "", env: dict[str, str] | None = None
+) -> tuple[int, str]:
+    """Status and merged output of a command that ends by itself; `env` is added to ours."""
     done = subprocess.run(
-        command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, **more
+        command,
+        cwd=ROOT,
+        env={**os.environ, **(env or {})},
+        input=stdin,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
     )
     return done.returncode, done.stdout
 
@@ -58,7 +67,7 @@ def headers(tally: Tally) -> None:
                 continue
             command = [compiler, "-x", "c++" if is_cpp else "c", f"-std={standard}", *STRICT]
             command += ["-I", str(INCLUDE), "-fsyntax-only", "-"]
-            status, text = output(command, input=source)
+            status, text = output(command, stdin=source)
             tally.check(check, [text] if status else [])
 
 
@@ -94,29 +103,29 @@ def installed(tally: Tally) -> None:
         tally.missing("the installed tree", "pkg-config")
         return
     names = ("installed: shared", "installed: static", "installed: removed again")
-    source = '#include <malti.h>\nint main(void) { return malti_version()[0] == 0; }\n'
+    source = "#include <malti.h>\nint main(void) { return malti_version()[0] == 0; }\n"
     with tempfile.TemporaryDirectory() as temporary:
         stage, tree = Path(temporary, "stage"), Path(temporary, "moved")
         make = ["make", "--no-print-directory", f"DESTDIR={stage}", "PREFIX=/usr"]
-        status, text = output([*make, "install"], cwd=ROOT)
+        status, text = output([*make, "install"])
         if status:
             for name in names:
                 tally.fail(name, text)
             return
         shutil.copytree(stage / "usr", tree, symlinks=True)
-        environment = {**os.environ, "PKG_CONFIG_PATH": str(tree / "lib" / "pkgconfig")}
+        search = {"PKG_CONFIG_PATH": str(tree / "lib" / "pkgconfig")}
         program = Path(temporary, "program")
         for name, link in ((names[0], []), (names[1], ["--static"])):
-            _, flags = output(["pkg-config", "--cflags", "--libs", *link, "malti"], env=environment)
+            _, flags = output(["pkg-config", "--cflags", "--libs", *link, "malti"], env=search)
             if link:
                 flags = flags.replace("-lmalti", "-l:libmalti.a")
             command = [CC, "-x", "c", "-", "-x", "none", "-o", str(program), *shlex.split(flags)]
-            status, text = output(command, input=source)
+            status, text = output(command, stdin=source)
             if status == 0:
-                where = {**os.environ, "LD_LIBRARY_PATH": "" if link else str(tree / "lib")}
-                status, text = output([str(program)], env=where)
+                where = "" if link else str(tree / "lib")
+                status, text = output([str(program)], env={"LD_LIBRARY_PATH": where})
             tally.check(name, [f"{shlex.join(command)}\nstatus {status}\n{text}"] if status else [])
-        output([*make, "uninstall"], cwd=ROOT)
+        output([*make, "uninstall"])
         left = [str(f.relative_to(stage)) for f in stage.rglob("*") if not f.is_dir()]
         tally.check(names[2], [f"left behind: {f}" for f in left])
 
@@ -137,7 +146,8 @@ def build(source: Path, wants: dict[str, str]) -> tuple[list[str], Path]:
         _, flags = output(["pkg-config", "--cflags", "--libs", *packages])
         command += shlex.split(flags)
     # Programs that load the library with dlopen use no symbol of it: they must not be linked.
-    command += ["-L", str(RELEASE), f"-Wl,-rpath,{RELEASE}", "-Wl,--as-needed", "-lmalti", "-pthread"]
+    command += ["-L", str(RELEASE), f"-Wl,-rpath,{RELEASE}", "-Wl,--as-needed"]
+    command += ["-lmalti", "-pthread"]
     return command, program
 
 
@@ -163,10 +173,8 @@ def execute(command: list[str]) -> tuple[int | None, str]:
             status: int | None = process.wait(TIMEOUT_S)
         except subprocess.TimeoutExpired:
             status = None
-        try:
+        with contextlib.suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)
-        except ProcessLookupError:
-            pass
         process.wait()
         log.seek(0)
         return status, log.read()

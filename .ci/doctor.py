@@ -33,13 +33,17 @@ def packages() -> list[tuple[str, str]]:
     return [(name.strip(), use.strip()) for name, _, use in lines if name.strip()]
 
 
+def report(there: bool, name: str, text: str) -> None:
+    print(f"{'ok' if there else 'MISSING':8} {name}: {text}")
+
+
 def main() -> int:
     broken = False
-    print(f"{'ok':8} python3: {sys.version.split()[0]}")
+    report(True, "python3", sys.version.split()[0])
     for tool, arguments, use, needed in TOOLS:
         found = version(tool, arguments)
         broken |= needed and found is None
-        print(f"{'ok':8} {tool}: {found}" if found else f"{'MISSING':8} {tool}: without it no {use}")
+        report(found is not None, tool, found or f"without it no {use}")
     if not shutil.which("dpkg-query"):
         print("packages.txt names Debian's packages; install their equals by this system's means")
         return broken
@@ -49,7 +53,7 @@ def main() -> int:
         there = "ok installed" in subprocess.run(query, capture_output=True, text=True).stdout
         if not there:
             absent.append(name)
-        print(f"{'ok':8} {name}" if there else f"{'MISSING':8} {name}: skips {use}")
+        report(there, name, "installed" if there else f"skips {use}")
     if absent:
         print(f"as root: apt-get install {' '.join(absent)}")
     return broken

@@ -16,9 +16,16 @@ COMMITTED = ROOT / "include" / "malti.h"
 
 def generated() -> Path:
     """The header made from the sources as they are now."""
+    check = [
+        os.environ.get("CARGO", "cargo"),
+        "check",
+        "--locked",
+        "--package",
+        "libmalti",
+        "--lib",
+    ]
     build = subprocess.run(
-        [os.environ.get("CARGO", "cargo"), "check", "--locked", "--package", "libmalti", "--lib"]
-        + ["--message-format", "json-render-diagnostics"],
+        [*check, "--message-format", "json-render-diagnostics"],
         cwd=ROOT,
         check=True,
         stdout=subprocess.PIPE,

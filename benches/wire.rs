@@ -13,7 +13,9 @@ use malti::wire::Writer;
 use serde::Serialize;
 
 const RECORDS: usize = 2_000;
-const ROUNDS: usize = 101;
+const ROUNDS: usize = 51;
+/// The same for both, and long beside a time slice: else a busy machine interrupts the slower one oftener.
+const WINDOW: Duration = Duration::from_millis(25);
 const TARGET: f64 = 1.0 / 3.0;
 
 #[derive(Serialize)]
@@ -137,11 +139,17 @@ fn main() {
     });
     group.finish();
 
-    // Alternating rounds: whatever else the machine does meets both alike.
+    // Rounds that alternate, each in the other order: whatever else the machine does meets both alike.
     let mut rounds: Vec<(f64, f64)> = (0..ROUNDS)
-        .map(|_| {
-            let ours = time(|| ours(&mut a, &mut writer, &raw));
-            (ours, time(|| serde_json(&mut b, &baseline)))
+        .map(|round| {
+            let mut ours = || time(|| ours(&mut a, &mut writer, &raw));
+            let mut serde = || time(|| serde_json(&mut b, &baseline));
+            if round % 2 == 0 {
+                (ours(), serde())
+            } else {
+                let serde = serde();
+                (ours(), serde)
+            }
         })
         .collect();
     let ratio = median(&mut rounds, |(ours, serde)| ours / serde);
@@ -151,14 +159,15 @@ fn main() {
     );
 }
 
-/// Nanoseconds a record takes, over 10 passes.
+/// Nanoseconds a record takes: as many passes as fill the window.
 fn time(mut pass: impl FnMut()) -> f64 {
-    const PASSES: usize = 10;
     let start = Instant::now();
-    for _ in 0..PASSES {
+    let mut passes = 0;
+    while start.elapsed() < WINDOW {
         pass();
+        passes += 1;
     }
-    start.elapsed().as_nanos() as f64 / (PASSES * RECORDS) as f64
+    start.elapsed().as_nanos() as f64 / (passes * RECORDS) as f64
 }
 
 fn median(rounds: &mut [(f64, f64)], figure: impl Fn((f64, f64)) -> f64) -> f64 {

@@ -256,6 +256,12 @@ impl Config {
         (share as usize).max(1)
     }
 
+    /// Whether `exclude_endpoints` names this endpoint.
+    #[cfg(test)]
+    fn excludes(&self, endpoint: &[u8]) -> bool {
+        excluded(&self.exclude_endpoints, endpoint)
+    }
+
     /// Who called, by these settings.
     pub(crate) fn rules(&self) -> Rules {
         Rules {
@@ -311,6 +317,18 @@ impl Config {
         let https = self.url.to_string().starts_with("https:");
         self.env_proxies.choose(https)
     }
+}
+
+/// Whether one of the patterns of `exclude_endpoints`, exact or with a trailing `*`, names the endpoint
+/// (its query string aside).
+pub(crate) fn excluded(patterns: &[String], endpoint: &[u8]) -> bool {
+    let path = endpoint.split(|b| *b == b'?').next().unwrap_or_default();
+    patterns
+        .iter()
+        .any(|pattern| match pattern.strip_suffix('*') {
+            Some(prefix) => path.starts_with(prefix.as_bytes()),
+            None => path == pattern.as_bytes(),
+        })
 }
 
 /// The entry of a key.

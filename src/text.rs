@@ -240,7 +240,7 @@ mod tests {
     #[test]
     fn what_is_cleaned_passes_the_server_unchanged() {
         let mut rng = fastrand::Rng::with_seed(3);
-        for round in 0..4_000 {
+        for round in 0..1_000 {
             let raw = random(&mut rng);
             for field in FIELDS {
                 let text = clean(field, &raw);
@@ -279,7 +279,7 @@ mod tests {
                     let case = format!("{field:?} {:?}", String::from_utf8_lossy(&raw));
                     assert_eq!(
                         plain,
-                        !needs_change(field, b) && !(at_end && b == b' '),
+                        !(needs_change(field, b) || at_end && b == b' '),
                         "{case}"
                     );
                     if plain {

@@ -17,6 +17,7 @@ pub(crate) use central::{Central, Fate};
 pub(crate) use chunk::Batch;
 use chunk::{CHUNK_BYTES, OpenChunk};
 
+use crate::config::excluded;
 use crate::ledger::Stats;
 use crate::record::RawRecord;
 
@@ -420,17 +421,6 @@ impl Filling {
     #[inline]
     fn leaves_out(&self, record: &RawRecord<'_>) -> bool {
         (self.clean_mode && (record.status == 401 || record.status == 404))
-            || (!self.exclude.is_empty() && self.excludes(record.endpoint))
-    }
-
-    #[cold]
-    fn excludes(&self, endpoint: &[u8]) -> bool {
-        let path = endpoint.split(|b| *b == b'?').next().unwrap_or_default();
-        self.exclude
-            .iter()
-            .any(|pattern| match pattern.strip_suffix('*') {
-                Some(prefix) => path.starts_with(prefix.as_bytes()),
-                None => path == pattern.as_bytes(),
-            })
+            || (!self.exclude.is_empty() && excluded(&self.exclude, record.endpoint))
     }
 }

@@ -38,7 +38,7 @@ impl Worker {
         let mut fit = 0;
         for record in batch.records() {
             let max = if fit == 0 { usize::MAX } else { self.body_max };
-            if !self.body.push(&self.writer, &record, max) {
+            if !self.body.push(&mut self.writer, &record, max) {
                 break;
             }
             fit += 1;

@@ -297,7 +297,20 @@ fn is_refusal(reason: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use super::super::Destination;
+    use super::super::tests::{KEY, settings};
     use super::*;
+
+    #[test]
+    fn the_key_is_kept_out_of_debug_output() {
+        let settings = settings("http://127.0.0.1");
+        let Destination::Http(url) = &settings.destination else {
+            panic!("not http")
+        };
+        let server = Server::new(url, &settings).unwrap();
+        assert_eq!(server.key, KEY);
+        assert!(!format!("{:?}", server.key).contains(KEY));
+    }
 
     #[test]
     fn retry_after_forms() {

@@ -111,7 +111,7 @@ impl<In: Transport> Transport for Probed<In> {
     }
 
     fn is_open(&mut self) -> bool {
-        !self.cut && self.inner.is_open()
+        self.inner.is_open()
     }
 
     fn is_tls(&self) -> bool {

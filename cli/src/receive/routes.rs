@@ -14,7 +14,7 @@ use serde_json::json;
 use tokio::time::sleep;
 
 use super::faults::{Fault, Faults};
-use super::store::Selection;
+use super::store::{Selection, Stored};
 use super::summary::Summary;
 use super::{Response, State, http, ingest, page};
 
@@ -183,9 +183,19 @@ struct Overview<'a> {
     summary: Summary<'a>,
 }
 
+#[derive(Serialize)]
+struct Records<'a> {
+    records: Vec<&'a Stored>,
+}
+
 fn records(state: &State, uri: &Uri) -> Response {
     match selection(uri.query().unwrap_or_default()) {
-        Ok(wanted) => http::json(200, &json!({ "records": state.store().select(&wanted) })),
+        Ok(wanted) => http::json(
+            200,
+            &Records {
+                records: state.store().select(&wanted),
+            },
+        ),
         Err(message) => http::detail(422, message),
     }
 }

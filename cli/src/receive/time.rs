@@ -81,8 +81,8 @@ fn words(error: &ParseError) -> String {
     error.get_documentation().unwrap_or_default().to_owned()
 }
 
-/// The instant; without a zone the time is local. Nothing where the database
-/// driver fails: in the year 1 and where UTC leaves the years 1 to 9999.
+/// The instant; without a zone the time is local. There is none in the year 1,
+/// where the database driver fails, and in the last day of 9999.
 pub fn instant(time: &DateTime) -> Option<Timestamp> {
     if time.date.year <= 1 {
         return None;

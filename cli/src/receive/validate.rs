@@ -85,8 +85,8 @@ pub fn parse(body: &[u8], is_json: bool) -> Result<Parsed, Malformed> {
         Ok(tree) => Ok(Validator::default().batch(&tree)),
         Err(e) => match e.error_type {
             JsonErrorType::RecursionLimitExceeded => Err(Malformed::Unreadable),
-            // Half a surrogate pair is valid JSON. The server's validator lets it
-            // pass and its database driver then fails on it.
+            // Half a surrogate pair is valid JSON, and the server fails on it
+            // wherever it has to write it.
             JsonErrorType::LoneLeadingSurrogateInHexEscape
             | JsonErrorType::UnexpectedEndOfHexEscape
             // An integer beyond 64 bits: no column holds it.

@@ -173,6 +173,21 @@ fn known_addresses_carry_over_a_name_service_that_fails() {
     }
 }
 
+#[test]
+fn known_addresses_that_lead_nowhere_are_looked_up_again() {
+    let server = TestServer::answering(OK);
+    let transport = Transport::new(Settings {
+        known_addresses: vec![refusing()],
+        forked: true,
+        ..settings(&format!("http://localhost:{}", server.address.port()))
+    })
+    .unwrap();
+    let round = transport.round();
+    assert_eq!(failure(&round).kind, FailureKind::Refused);
+    assert_eq!(post(&round).unwrap().status, 200);
+    assert!(transport.good_addresses().contains(&server.address));
+}
+
 /// Reads the request, then never answers.
 fn silent(reached: mpsc::Sender<()>) -> TestServer {
     TestServer::start(move |_, mut stream| {

@@ -82,6 +82,39 @@ fn the_second_try_is_the_last() {
 }
 
 #[test]
+fn a_server_that_goes_away_between_the_tries_is_told_apart() {
+    let listener = apart();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    thread::spawn(move || {
+        let (mut stream, _) = listener.accept().unwrap();
+        drop(listener);
+        read_request(&mut stream).unwrap();
+        stream.write_all(OK.as_bytes()).unwrap();
+        read_request(&mut stream).unwrap();
+    });
+    let round = Transport::new(settings(&url)).unwrap().round();
+    post(&round).unwrap();
+    let failure = failure(&round);
+    // The first try may have been read, and was.
+    assert_eq!((failure.kind, failure.sent), (FailureKind::Refused, true));
+}
+
+#[test]
+fn an_answer_that_breaks_off_is_not_tried_again() {
+    let server = TestServer::start(|_, mut stream| {
+        read_request(&mut stream).unwrap();
+        stream.write_all(OK.as_bytes()).unwrap();
+        read_request(&mut stream).unwrap();
+        stream.write_all(b"HTTP/1.1 2").unwrap();
+    });
+    let round = server.round();
+    post(&round).unwrap();
+    let failure = failure(&round);
+    assert_eq!((failure.kind, failure.sent), (FailureKind::Io, true));
+    assert_eq!(server.connections(), 1);
+}
+
+#[test]
 fn the_second_try_takes_no_kept_connection() {
     // Two kept connections, both stale: the second try must not pick the other one.
     static GATE: Mutex<()> = Mutex::new(());

@@ -16,7 +16,7 @@ mod proxied;
 mod sink;
 mod tls;
 
-const KEY: &str = "key-that-nobody-may-see";
+pub(super) const KEY: &str = "key-that-nobody-may-see";
 /// Far more than anything takes here, and far less than a test may hang.
 const LONG: Duration = Duration::from_secs(60);
 /// What "at once" means on a slow machine.
@@ -78,12 +78,16 @@ impl TestServer {
     }
 }
 
-/// An address where nobody listens. Other tests take ports of 127.0.0.1 only, so that on Linux none
-/// can come to listen there.
-fn refusing() -> SocketAddr {
+/// A listener that stands apart: the other servers take ports of 127.0.0.1, so that on Linux none of
+/// them can come to listen where this one stopped.
+fn apart() -> TcpListener {
     let other = TcpListener::bind("127.0.0.77:0");
-    let listener = other.or_else(|_| TcpListener::bind("127.0.0.1:0")).unwrap();
-    listener.local_addr().unwrap()
+    other.or_else(|_| TcpListener::bind("127.0.0.1:0")).unwrap()
+}
+
+/// An address where nobody listens.
+fn refusing() -> SocketAddr {
+    apart().local_addr().unwrap()
 }
 
 struct Request {
@@ -118,7 +122,7 @@ fn read_request(stream: &mut impl Read) -> Option<Request> {
 
 const OK: &str = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}";
 
-fn settings(url: &str) -> Settings {
+pub(super) fn settings(url: &str) -> Settings {
     Settings {
         destination: Destination::parse(url).unwrap(),
         api_key: KEY.to_owned(),
