@@ -1,0 +1,245 @@
+"""The life of the process-wide client: its settings, its owners, its end."""
+
+from __future__ import annotations
+
+import atexit
+import contextlib
+import ctypes
+import json
+import os
+import threading
+import time
+from collections.abc import Iterable, Mapping
+from typing import Any, NamedTuple, Union
+
+from . import _library, _log
+
+Setting = Union[str, int, float, bool, "os.PathLike[str]", Iterable[str], None]
+
+_ERROR_BYTES = 1024
+_MAX_MS = 3_600_000
+
+
+class Rules(NamedTuple):
+    """The settings that decide how little of a request the core has to see."""
+
+    state_first: bool = True
+    headers: frozenset[bytes] = frozenset()
+    every_header: bool = False
+    context_headers: frozenset[bytes] = frozenset()
+
+
+def _as_text(value: Setting) -> str:
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, (str, int, float)):
+        return str(value)
+    if isinstance(value, os.PathLike):
+        return os.fspath(value)
+    if isinstance(value, Iterable):
+        return ",".join(map(str, value))
+    raise TypeError(f"a setting is text, a number, a bool, a path or a list, not {value!r}")
+
+
+def milliseconds(seconds: float) -> int:
+    return max(0, min(_MAX_MS, round(seconds * 1000)))
+
+
+class Config:
+    """Settings of the C API, freed with the object. None: those of the client that runs."""
+
+    def __init__(self, settings: Mapping[str, Setting] | None) -> None:
+        self.pointer: int | None = None
+        if settings is None:
+            return
+        self.pointer = _library.config_new()
+        if not self.pointer:
+            raise MemoryError("malti_config_new")
+        self._set("binding", f"python/{_library.version}")
+        for key, value in settings.items():
+            if value is not None:
+                self._set(key, _as_text(value))
+
+    def _set(self, key: str, value: str) -> None:
+        message = ctypes.create_string_buffer(_ERROR_BYTES)
+        status = _library.config_set(
+            self.pointer,
+            _library.encode(key),
+            _library.encode(value),
+            message,
+            _ERROR_BYTES,
+        )
+        if status != _library.OK:
+            text = message.value.decode("utf-8", "replace") or f"status {status}"
+            raise (TypeError if status == _library.ERR_UNKNOWN_KEY else ValueError)(text)
+
+    def get(self, key: str) -> str:
+        return _library.whole(_library.config_get, self.pointer, key.encode()) or ""
+
+    def words(self, key: str) -> frozenset[bytes]:
+        """A comma-separated list of names that are compared without case."""
+        return frozenset(
+            word.strip().lower().encode() for word in self.get(key).split(",") if word.strip()
+        )
+
+    def rules(self) -> Rules:
+        return Rules(
+            state_first=self.get("consumer_order").split(",")[0].strip() == "state",
+            headers=self.words("consumer_headers"),
+            every_header=self.get("use_ip_as_consumer") == "true",
+            context_headers=self.words("context_headers"),
+        )
+
+    def __del__(self) -> None:
+        if self.pointer:
+            _library.config_free(self.pointer)
+
+
+class Client:
+    """The one client of the process, as this binding sees it.
+
+    Each owner that was taken is given back once: by `shutdown`, by the end of an ASGI lifespan, or
+    at exit. The core counts the same way, also across languages and after a fork.
+    """
+
+    def __init__(self) -> None:
+        #: Whether `start` or `init` has been done; requests look at these two first.
+        self.started = False
+        self.recording = False
+        self.rules = Rules()
+        #: Calls that named a value of the wrong type, which the core never saw.
+        self.refused = 0
+        self._settings: dict[str, Setting] = {}
+        self._config: Config | None = None
+        self._owners = 0
+        self._hooked = False
+        self._next_pull = 0
+        self._lock = threading.RLock()
+
+    def prepare(self, settings: Mapping[str, Setting]) -> None:
+        """Settings for the start that is to come, over those of the environment."""
+        with self._lock:
+            if not self.started:
+                self._settings.update(settings)
+            elif any(self._settings.get(key) != value for key, value in settings.items()):
+                _log.once("late", "settings that come after the client's start have no effect")
+
+    def start(self) -> None:
+        """Starts the client, if nobody has, by the environment and what was prepared. Never raises:
+        a bad setting is logged, and nothing is recorded.
+        """
+        with self._lock:
+            if self.started:
+                return
+            try:
+                self._init(self._settings)
+            except RuntimeError as error:
+                # Another part of the process, in C perhaps, came first. Its client serves us too.
+                _log.once("start", f"the client that runs is used as it is: {error}")
+                self._config = Config(None)
+                self.rules = self._config.rules()
+                self.started = self.recording = True
+            except Exception as error:
+                self.started = True
+                _log.once("start", f"nothing is recorded: {error}")
+
+    def init(self, settings: Mapping[str, Setting]) -> bool:
+        with self._lock:
+            self._init({**self._settings, **settings})
+            return self.recording
+
+    def acquire(self) -> bool:
+        """One more owner of the client, which is started if need be. Never raises. True: there is
+        one to give back.
+        """
+        with self._lock:
+            before = self._owners
+            if self._config is None or not self.started:
+                self.start()
+            elif self.recording:
+                with contextlib.suppress(RuntimeError):
+                    self._take(self._config)
+            return self._owners > before
+
+    def _init(self, settings: Mapping[str, Setting]) -> None:
+        config = Config(settings)
+        # Asked once before init, the core keeps its lines for us.
+        _log.pull()
+        self._take(config)
+        self._config, self._settings = config, dict(settings)
+        self.rules = config.rules()
+        if not self._hooked:
+            self._hooked = True
+            atexit.register(self._at_exit)
+
+    def _take(self, config: Config) -> None:
+        message = ctypes.create_string_buffer(_ERROR_BYTES)
+        status = _library.init(config.pointer, message, _ERROR_BYTES)
+        _log.pull()
+        if status in (_library.OK, _library.ALREADY_RUNNING):
+            self._owners += 1
+            self.recording = True
+        elif status != _library.DISABLED:
+            text = message.value.decode("utf-8", "replace") or f"status {status}"
+            raise (ValueError if status == _library.ERR_INVALID_VALUE else RuntimeError)(text)
+        self.started = True
+
+    def release(self, timeout: float | None = None, *, for_good: bool = False) -> bool:
+        """Gives one owner back; the last one stops the client. Then the next request starts it
+        anew, unless it was stopped for good.
+        """
+        with self._lock:
+            if self._owners == 0:
+                return True
+            self._owners -= 1
+            if timeout is None:
+                timeout = self._exit_timeout()
+        _log.pull()
+        status = _library.shutdown(milliseconds(timeout))
+        _log.pull()
+        with self._lock:
+            if self._owners == 0:
+                self.recording = False
+                self.started = for_good
+        return status >= 0
+
+    def _exit_timeout(self) -> float:
+        return float((self._config and self._config.get("shutdown_timeout")) or 5.0)
+
+    def _at_exit(self) -> None:
+        while self._owners > 1:
+            self.release(0)
+        self.release(for_good=True)
+
+    def flush(self, timeout: float) -> bool:
+        status = _library.flush(milliseconds(timeout))
+        _log.pull()
+        return status >= 0
+
+    def setting(self, key: str) -> str:
+        """A key's value; before the start the one that it would have."""
+        with self._lock:
+            return (self._config or Config(self._settings)).get(key)
+
+    def stats(self) -> dict[str, Any]:
+        _log.pull()
+        figures: dict[str, Any] = json.loads(_library.whole(_library.stats_json) or "{}")
+        figures["invalid"] = figures.get("invalid", 0) + self.refused
+        return figures
+
+    def tick(self) -> None:
+        """Fetches log lines, at most once a second; called by each record."""
+        now = time.monotonic_ns()
+        if now >= self._next_pull:
+            self._next_pull = now + 1_000_000_000
+            _log.pull()
+
+    def after_fork(self) -> None:
+        """The core renews itself in a child. A lock that another thread held would stay held."""
+        self._lock = threading.RLock()
+        self.refused = 0
+
+
+client = Client()
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=client.after_fork)

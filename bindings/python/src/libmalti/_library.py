@@ -1,0 +1,164 @@
+"""Finds and loads the native library, and gives its C functions Python types.
+
+Two doors lead to the same image. `held` keeps the GIL: right for calls of nanoseconds, where
+dropping and taking it again would cost more than the call. `freed` drops it: right for calls that
+may wait.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import sys
+import threading
+from pathlib import Path
+from typing import Callable
+
+ABI_MAJOR = 1
+ABI_MINOR = 0
+
+OK = 0
+DISABLED = 2
+ALREADY_RUNNING = 3
+NOT_RUNNING = 4
+ERR_INVALID_ARGUMENT = -1
+ERR_UNKNOWN_KEY = -2
+ERR_INVALID_VALUE = -3
+ERR_ALREADY_INITIALIZED = -5
+
+# What a record keeps of a field; longer results are cut there anyway.
+FIELD_BYTES = 2000
+
+_NAMES = {"darwin": "libmalti.dylib", "win32": "malti.dll"}
+
+
+def _candidates() -> list[Path]:
+    named = os.environ.get("MALTI_LIBRARY")
+    if named:
+        return [Path(named)]
+    name = _NAMES.get(sys.platform, "libmalti.so")
+    package = Path(__file__).resolve().parent
+    places = [package / name]
+    # src/libmalti in bindings/python of a checkout.
+    if len(package.parents) > 3:
+        places.append(package.parents[3] / "target" / "release" / name)
+    return places
+
+
+def _find() -> Path:
+    candidates = _candidates()
+    for candidate in candidates:
+        if candidate.is_file():
+            return candidate
+    raise ImportError(
+        "libmalti's native library was not found at "
+        + " or ".join(map(str, candidates))
+        + "; in a checkout `make lib` builds it, and MALTI_LIBRARY names another place"
+    )
+
+
+def _load() -> tuple[ctypes.PyDLL, ctypes.CDLL, Path]:
+    path = _find()
+    try:
+        doors = ctypes.PyDLL(str(path)), ctypes.CDLL(str(path)), path
+    except OSError as error:
+        raise ImportError(f"libmalti's native library could not be loaded: {error}") from error
+    try:
+        abi = doors[0].malti_abi_version
+    except AttributeError:
+        raise ImportError(f"{path} is not libmalti") from None
+    abi.restype = ctypes.c_uint32
+    abi.argtypes = []
+    major, minor = divmod(abi(), 1 << 16)
+    if major != ABI_MAJOR or minor < ABI_MINOR:
+        raise ImportError(
+            f"{path} has the binary interface {major}.{minor}; "
+            f"this package needs {ABI_MAJOR}.{ABI_MINOR} or later of {ABI_MAJOR}"
+        )
+    return doors
+
+
+_held, _freed, path = _load()
+
+_text = ctypes.c_char_p
+_size = ctypes.c_size_t
+_int = ctypes.c_int32
+_pair = [_text, _size]
+
+
+def _declare(
+    library: ctypes.CDLL, name: str, restype: object, *argtypes: object
+) -> Callable[..., int]:
+    function = getattr(library, name)
+    function.restype = restype
+    function.argtypes = argtypes
+    return function  # type: ignore[no-any-return]
+
+
+config_new = _declare(_held, "malti_config_new", ctypes.c_void_p)
+config_set = _declare(_held, "malti_config_set", _int, ctypes.c_void_p, _text, _text, *_pair)
+config_get = _declare(_held, "malti_config_get", _int, ctypes.c_void_p, _text, *_pair)
+config_free = _declare(_held, "malti_config_free", None, ctypes.c_void_p)
+record_n = _declare(
+    _held,
+    "malti_record_n",
+    _int,
+    *(_pair + _pair),
+    _int,
+    ctypes.c_uint64,
+    *(_pair + _pair),
+    ctypes.c_int64,
+)
+resolve_consumer = _declare(
+    _held, "malti_resolve_consumer", _int, ctypes.c_void_p, *(_pair * 4), *_pair
+)
+resolve_context = _declare(_held, "malti_resolve_context", _int, ctypes.c_void_p, *_pair, *_pair)
+normalize_route = _declare(_held, "malti_normalize_route", _int, _text, *_pair, *_pair)
+stats_json = _declare(_held, "malti_stats_json", _int, *_pair)
+log_next = _declare(_held, "malti_log_next", _int, ctypes.POINTER(_int), *_pair)
+
+init = _declare(_freed, "malti_init", _int, ctypes.c_void_p, *_pair)
+flush = _declare(_freed, "malti_flush", _int, ctypes.c_uint32)
+shutdown = _declare(_freed, "malti_shutdown", _int, ctypes.c_uint32)
+
+_held.malti_version.restype = _text
+version: str = _held.malti_version().decode()
+
+
+class _Scratch(threading.local):
+    """A buffer for results, one a thread, so that a request allocates none."""
+
+    def __init__(self) -> None:
+        self.buffer = ctypes.create_string_buffer(FIELD_BYTES + 1)
+
+
+_scratch = _Scratch()
+
+
+def field(function: Callable[..., int], *arguments: object) -> bytes | None:
+    """The text that a C function writes, cut to what a record keeps. None: an error, or no text."""
+    buffer = _scratch.buffer
+    length = function(*arguments, buffer, FIELD_BYTES + 1)
+    if length <= 0:
+        return None
+    return buffer.value if length > FIELD_BYTES else buffer.raw[:length]
+
+
+def whole(function: Callable[..., int], *arguments: object, room: int = 1024) -> str | None:
+    """The same for text of any length. None: an error."""
+    while True:
+        buffer = ctypes.create_string_buffer(room)
+        length = function(*arguments, buffer, room)
+        if length < 0:
+            return None
+        if length < room:
+            return buffer.raw[:length].decode("utf-8", "replace")
+        room = length + 1
+
+
+def encode(text: str) -> bytes:
+    """UTF-8, whatever the string holds: a lone surrogate becomes U+FFFD, a pair its character."""
+    try:
+        return text.encode()
+    except UnicodeEncodeError:
+        return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace").encode()

@@ -1,0 +1,290 @@
+"""ASGI: a middleware for FastAPI, Starlette and any other ASGI application."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections import deque
+from collections.abc import Awaitable, MutableMapping
+from time import perf_counter_ns
+from typing import Any, Callable
+
+from . import _context, _log, _record, _routes
+from ._client import Setting, client
+
+Scope = MutableMapping[str, Any]
+Message = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
+App = Callable[[Scope, Receive, Send], Awaitable[None]]
+
+__all__ = ["MaltiMiddleware"]
+
+# In the scope of a request that is being recorded, so that an app with the middleware that is
+# mounted in another one does not record it again.
+_MARK = "libmalti"
+# Only a request that took this long gets a look whether its client is still there.
+_LOOK_AFTER_NS = 200_000_000
+# nginx's status for a client that went away before the answer.
+_CLIENT_GONE = 499
+_SERVER_ERROR = 500
+
+
+class MaltiMiddleware:
+    """Records each HTTP request of an ASGI application: route, status, time to the end of the body,
+    caller. Everything else passes through untouched.
+
+        app.add_middleware(MaltiMiddleware)
+        app = MaltiMiddleware(app)
+
+    The application may say more in `request.state.malti_consumer`, `malti_context` and
+    `malti_endpoint`, or by `libmalti.set_consumer()` and its siblings. A handler's exception is
+    recorded as 500 and travels on; a client that left before the answer is 499. Faults of telemetry
+    are logged, never raised. The client starts and stops with the ASGI lifespan (unless
+    `auto_inject_lifespan` is False), else with the first request and at exit.
+
+    `endpoint` gives the endpoint of a request that no router matched, from its scope, for bare
+    applications. `settings` are those of `libmalti.init`; they hold if the client is not yet
+    running.
+    """
+
+    def __init__(
+        self,
+        app: App,
+        auto_inject_lifespan: bool = True,
+        *,
+        endpoint: Callable[[Scope], str | None] | None = None,
+        **settings: Setting,
+    ) -> None:
+        self.app = app
+        self._lifespan = auto_inject_lifespan
+        self._endpoint = endpoint
+        if settings:
+            client.prepare(settings)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        kind = scope["type"]
+        if kind == "http" and _MARK not in scope:
+            if not client.started:
+                client.start()
+            if client.recording:
+                await self._record(scope, receive, send)
+                return
+        elif kind == "lifespan" and self._lifespan:
+            await _live(self.app, scope, receive, send)
+            return
+        await self.app(scope, receive, send)
+
+    async def _record(self, scope: Scope, receive: Receive, send: Send) -> None:
+        exchange = _Exchange(scope, receive, send, self._endpoint)
+        token = _context.current.set(exchange.said)
+        try:
+            await self.app(scope, exchange.receive, exchange.send)
+        except asyncio.CancelledError:
+            # The server gives a request up when its client is gone, or when it stops.
+            exchange.end(exchange.status or _CLIENT_GONE)
+            raise
+        except BaseException:
+            gone = exchange.left_at != 0
+            exchange.end((exchange.status or _CLIENT_GONE) if gone else _SERVER_ERROR)
+            raise
+        else:
+            exchange.end(exchange.status or (_CLIENT_GONE if exchange.left_at else _SERVER_ERROR))
+        finally:
+            _context.current.reset(token)
+
+
+class _Exchange:
+    """One request and its answer, on their way through the middleware."""
+
+    __slots__ = (
+        "_endpoint",
+        "_inner_receive",
+        "_inner_send",
+        "_kept",
+        "_look",
+        "_receiving",
+        "_root",
+        "_scope",
+        "_started",
+        "_trailers",
+        "ended",
+        "left_at",
+        "said",
+        "status",
+    )
+
+    def __init__(
+        self,
+        scope: Scope,
+        receive: Receive,
+        send: Send,
+        endpoint: Callable[[Scope], str | None] | None,
+    ) -> None:
+        self._started = perf_counter_ns()
+        self._scope = scope
+        self._inner_receive = receive
+        self._inner_send = send
+        self._endpoint = endpoint
+        self._root: str = scope.get("root_path") or ""
+        #: Messages that a look received and the application has not.
+        self._kept: deque[Message] = deque()
+        self._receiving = False
+        self._look: asyncio.Task[None] | None = None
+        self._trailers = False
+        #: 0 until the answer starts.
+        self.status = 0
+        self.ended = False
+        #: When the client left, as far as anybody was told; else 0.
+        self.left_at = 0
+        self.said = _context.Said()
+        scope[_MARK] = self.said
+        # Middleware below may copy the scope; what it sets in this object is seen here all the
+        # same.
+        if scope.get("state") is None:
+            scope["state"] = {}
+
+    async def receive(self) -> Message:
+        if self._look is not None:
+            await asyncio.wait({self._look})
+        if self._kept:
+            return self._kept.popleft()
+        self._receiving = True
+        try:
+            message = await self._inner_receive()
+        finally:
+            self._receiving = False
+        self._note(message)
+        return message
+
+    def _note(self, message: Message) -> None:
+        if message["type"] == "http.disconnect" and not self.left_at:
+            self.left_at = perf_counter_ns()
+
+    def send(self, message: Message) -> Awaitable[None]:
+        """No coroutine of its own: one more a message would cost more than all the rest here."""
+        kind = message["type"]
+        if kind == "http.response.body":
+            if not message.get("more_body", False) and not self._trailers:
+                self.end(self.status)
+        elif kind == "http.response.start":
+            if not self.left_at and perf_counter_ns() - self._started >= _LOOK_AFTER_NS:
+                return self._look_and_start(message)
+            self._start(message)
+        elif kind == "http.response.pathsend" or (
+            kind == "http.response.trailers" and not message.get("more_trailers", False)
+        ):
+            self.end(self.status)
+        return self._inner_send(message)
+
+    def _start(self, message: Message) -> None:
+        self.status = _CLIENT_GONE if self.left_at else message["status"]
+        self._trailers = message.get("trailers", False)
+
+    async def _look_and_start(self, message: Message) -> None:
+        """Before a late answer starts, one look, without waiting, whether its client is there.
+
+        Servers say so only to who receives. What comes besides is kept for the application. No look
+        while the application itself receives: it will be told.
+        """
+        if not self._receiving and self._look is None:
+            with contextlib.suppress(RuntimeError):  # another event loop than asyncio's
+                await self._peek(asyncio.get_running_loop())
+        self._start(message)
+        await self._inner_send(message)
+
+    async def _peek(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._look = loop.create_task(self._keep())
+        try:
+            await asyncio.sleep(0)
+            self._look.cancel()
+            await asyncio.wait({self._look})
+            if not self._look.cancelled():
+                # A fault of the server's; the application meets it when it receives.
+                self._look.exception()
+        finally:
+            self._look = None
+
+    async def _keep(self) -> None:
+        # The rest of the body, if nobody has read it, comes before the news that the client left.
+        while not (self._kept and self._kept[-1].get("more_body", False)):
+            message = await self._inner_receive()
+            self._kept.append(message)
+            self._note(message)
+            if self.left_at:
+                return
+
+    def end(self, status: int) -> None:
+        """The answer is over: record it, once. Never raises."""
+        if self.ended:
+            return
+        self.ended = True
+        elapsed = (self.left_at or perf_counter_ns()) - self._started
+        try:
+            self._record(status, elapsed // 1000)
+        except Exception as error:
+            client.refused += 1
+            _log.once("middleware", f"a request was not recorded: {type(error).__name__}: {error}")
+
+    def _record(self, status: int, microseconds: int) -> None:
+        scope, said = self._scope, self.said
+        state = scope.get("state") or {}
+        headers = scope["headers"]
+        peer = scope.get("client")
+        consumer = said.consumer
+        if consumer is None:
+            consumer = state.get("malti_consumer")
+        context = said.context
+        if context is None:
+            context = state.get("malti_context")
+        endpoint = said.endpoint
+        if endpoint is None:
+            endpoint = state.get("malti_endpoint")
+        if endpoint is None and self._endpoint is not None and scope.get("endpoint") is None:
+            endpoint = self._endpoint(scope)
+        _record.send(
+            scope["method"].encode(),
+            _record.text(endpoint) or _routes.endpoint_of(scope, self._root),
+            status,
+            microseconds,
+            _record.consumer_of(
+                consumer, headers, scope.get("query_string") or b"", peer[0] if peer else None
+            ),
+            _record.text(context) or _record.context_of(headers),
+        )
+
+
+async def _live(app: App, scope: Scope, receive: Receive, send: Send) -> None:
+    """Starts the client with the application, and stops it before the server hears of the end."""
+    owner = False
+
+    async def give_back(message: Message | None = None) -> None:
+        nonlocal owner
+        if owner:
+            owner = False
+            await _off_the_loop(client.release)
+        if message is not None:
+            await send(message)
+
+    def wrapped(message: Message) -> Awaitable[None]:
+        nonlocal owner
+        kind = message["type"]
+        if kind == "lifespan.startup.complete" and not owner:
+            owner = client.acquire()
+        elif kind in ("lifespan.shutdown.complete", "lifespan.shutdown.failed"):
+            return give_back(message)
+        return send(message)
+
+    try:
+        await app(scope, receive, wrapped)
+    finally:
+        await give_back()
+
+
+async def _off_the_loop(work: Callable[[], object]) -> None:
+    try:
+        loop = asyncio.get_running_loop()
+    except RuntimeError:  # another event loop than asyncio's: at its end a short wait is no harm
+        work()
+    else:
+        await loop.run_in_executor(None, work)

@@ -1,0 +1,5 @@
+"""See `libmalti.asgi`."""
+
+from libmalti.asgi import MaltiMiddleware
+
+__all__ = ["MaltiMiddleware"]
