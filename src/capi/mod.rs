@@ -11,6 +11,8 @@ mod record;
 mod rules;
 mod stats;
 pub mod status;
+#[cfg(test)]
+mod tests;
 mod text;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -29,5 +31,10 @@ fn guard<R>(on_panic: R, body: impl FnOnce() -> R) -> R {
     if sys::process_ending() {
         return on_panic;
     }
+    let body = || {
+        #[cfg(test)]
+        tests::maybe_panic();
+        body()
+    };
     catch_unwind(AssertUnwindSafe(body)).unwrap_or(on_panic)
 }
