@@ -33,7 +33,7 @@ def install(session: nox.Session, name: str) -> None:
     session.install("--quiet", "--require-hashes", "-r", f"requirements/{name}.txt")
 
 
-def project(session: nox.Session) -> dict[str, str]:
+def project() -> dict[str, str]:
     """Where a checkout keeps what an installed binding would bring along."""
     package = ROOT / "bindings" / "python"
     paths = [str(folder) for folder in (package / "src", package) if folder.is_dir()]
@@ -54,7 +54,7 @@ def pytest(session: nox.Session, *places: str) -> None:
     options += ["-o", "junit_family=xunit2", "-o", f"cache_dir={ROOT}/.tools/pytest"]
     options += [f"--rootdir={ROOT}", "--strict-markers"]
     files = [str(path) for place in present for path in sorted(ROOT.glob(place))]
-    session.run("pytest", *options, *(session.posargs or files), env=project(session))
+    session.run("pytest", *options, *(session.posargs or files), env=project())
 
 
 @nox.session
@@ -73,7 +73,7 @@ def test_all(session: nox.Session) -> None:
 def demo(session: nox.Session) -> None:
     """Real servers, real requests, and a comparison of what arrived."""
     install(session, "demo")
-    session.run("python", "tests/demo/run.py", *session.posargs, env=project(session))
+    session.run("python", "tests/demo/run.py", *session.posargs, env=project())
 
 
 @nox.session
