@@ -60,7 +60,7 @@ def pytest(session: nox.Session, *places: str) -> None:
 @nox.session
 def test(session: nox.Session) -> None:
     """The binding's tests and those of the project as a whole."""
-    pytest(session, "bindings/python/tests", "tests/test_*.py")
+    pytest(session, "bindings/python/tests", "tests/test_*.py", "tests/demo/test_*.py")
 
 
 @nox.session(python=PYTHONS)

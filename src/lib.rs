@@ -16,6 +16,7 @@ pub mod record;
 mod retry;
 pub mod route;
 mod sender;
+mod shell;
 mod sys;
 pub mod text;
 pub mod transport;

@@ -8,17 +8,18 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
-use crate::client::Core;
+use crate::client::WAIT_MAX;
 use crate::config::Config;
 use crate::consumer::Rules;
 use crate::ledger::Stats;
 use crate::log::{self, Level, Logger, Sink};
+use crate::shell::Shell;
 use crate::sys::{self, ForkCell, LeakCell};
 
 /// The client that takes records; empty before init, after shutdown and while disabled.
-static HOT: ForkCell<Core> = ForkCell::new();
+static HOT: ForkCell<Shell> = ForkCell::new();
 /// The same client, from the first init to the end of the process, for its last figures and log lines.
-static SHELL: ForkCell<Core> = ForkCell::new();
+static SHELL: ForkCell<Shell> = ForkCell::new();
 /// What an init left behind, until the last owner's shutdown. Leaked, so that children can read it.
 static TENURE: LeakCell<Tenure> = LeakCell::new();
 /// The tenure that was leaked last: used again by an init with the same settings, so that cycles of init and shutdown
@@ -98,15 +99,15 @@ impl Drop for Turn {
 
 /// The client that takes records: one load.
 #[inline]
-pub(crate) fn hot() -> Option<&'static Core> {
+pub(crate) fn hot() -> Option<&'static Shell> {
     HOT.get()
 }
 
 /// The running client; in a forked child the first call builds it.
 #[cold]
-pub(crate) fn running() -> Result<&'static Core, Absent> {
-    if let Some(core) = HOT.get() {
-        return Ok(core);
+pub(crate) fn running() -> Result<&'static Shell, Absent> {
+    if let Some(shell) = HOT.get() {
+        return Ok(shell);
     }
     let Some(inherited) = tenure() else {
         return Err(Absent::NotRunning);
@@ -118,26 +119,26 @@ pub(crate) fn running() -> Result<&'static Core, Absent> {
         return Err(Absent::NotRunning);
     };
     match (HOT.get(), tenure()) {
-        (Some(core), _) => Ok(core),
+        (Some(shell), _) => Ok(shell),
         (None, Some(inherited)) => open(inherited).map_err(|_| Absent::NotRunning),
         (None, None) => Err(Absent::NotRunning),
     }
 }
 
-fn open(tenure: &Tenure) -> Result<&'static Core, String> {
-    let core = SHELL.get().unwrap_or_else(|| {
-        let core: &'static Core = &**Box::leak(Box::new(Core::new()));
-        SHELL.set(core);
-        core
+fn open(tenure: &Tenure) -> Result<&'static Shell, String> {
+    let shell = SHELL.get().unwrap_or_else(|| {
+        let shell: &'static Shell = Box::leak(Box::new(Shell::new()));
+        SHELL.set(shell);
+        shell
     });
-    core.open(
+    shell.open(
         tenure.config.clone(),
         Arc::new(Logger::new(tenure.config.log, tenure.sink.clone())),
     )?;
     if tenure.config.is_enabled() {
-        HOT.set(core);
+        HOT.set(shell);
     }
-    Ok(core)
+    Ok(shell)
 }
 
 /// Starts the client, or adds an owner to the one that runs with the same settings.
@@ -189,7 +190,7 @@ pub(crate) fn init(config: Config, callback: Option<Sink>) -> Result<Started, In
 
 /// Gives one ownership back. The last one ends the client; the others only flush.
 pub(crate) fn shutdown(timeout: Duration) -> Result<bool, Absent> {
-    let deadline = Instant::now() + timeout.min(Duration::from_secs(3600));
+    let deadline = Instant::now() + timeout.min(WAIT_MAX);
     let Some(turn) = Turn::take(Some(deadline)) else {
         return Ok(false);
     };
@@ -201,21 +202,21 @@ pub(crate) fn shutdown(timeout: Duration) -> Result<bool, Absent> {
     }
     if running.owners.fetch_sub(1, Ordering::AcqRel) > 1 {
         drop(turn);
-        return Ok(hot().is_none_or(|core| core.flush(timeout).is_ok()));
+        return Ok(hot().is_none_or(|shell| shell.flush(timeout).is_ok()));
     }
     TENURE.clear();
-    let Some(core) = HOT.get() else {
+    let Some(shell) = HOT.get() else {
         return Ok(true);
     };
     HOT.clear();
-    core.shutdown(deadline.saturating_duration_since(Instant::now()));
-    Ok(core.stats().dropped_shutdown == 0)
+    shell.shutdown(deadline.saturating_duration_since(Instant::now()));
+    Ok(shell.stats().dropped_shutdown == 0)
 }
 
 /// The ledger of the running client, or of the one that ran last.
 pub(crate) fn stats() -> Stats {
     let _ = running();
-    SHELL.get().map_or_else(Stats::default, Core::stats)
+    SHELL.get().map_or_else(Stats::default, Shell::stats)
 }
 
 /// The oldest log line that nobody has pulled yet. Asking before init makes the client keep its lines for it.

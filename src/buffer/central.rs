@@ -181,11 +181,12 @@ impl Central {
 
     /// An empty chunk: a used one, else a new one, else the oldest records' (they are counted). `None`: no memory.
     pub(super) fn take_chunk(&mut self) -> Option<OpenChunk> {
-        if self.free.is_empty() && self.chunks < self.max_chunks {
-            if let Some(chunk) = Chunk::try_new() {
-                self.chunks += 1;
-                self.free_push(chunk);
-            }
+        if self.free.is_empty()
+            && self.chunks < self.max_chunks
+            && let Some(chunk) = Chunk::try_new()
+        {
+            self.chunks += 1;
+            self.free_push(chunk);
         }
         while self.free.is_empty() && !self.queue.is_empty() {
             self.evict_front(usize::MAX);

@@ -78,7 +78,7 @@ fn millis(timeout_ms: u32) -> Duration {
 #[unsafe(no_mangle)]
 pub extern "C" fn malti_flush(timeout_ms: u32) -> i32 {
     guard(MALTI_ERR_PANIC, || match process::running() {
-        Ok(core) => status_of(core.flush(millis(timeout_ms))),
+        Ok(shell) => status_of(shell.flush(millis(timeout_ms))),
         Err(absent) => absent.into(),
     })
 }
@@ -88,15 +88,15 @@ pub extern "C" fn malti_flush(timeout_ms: u32) -> i32 {
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn malti_flush_begin(ticket: *mut u64) -> i32 {
     guard(MALTI_ERR_PANIC, || {
-        let core = match process::running() {
-            Ok(core) => core,
+        let shell = match process::running() {
+            Ok(shell) => shell,
             Err(absent) => return absent.into(),
         };
         // SAFETY: by contract NULL or writable.
         let Some(ticket) = (unsafe { ticket.as_mut() }) else {
             return MALTI_ERR_INVALID_ARGUMENT;
         };
-        match core.flush_begin() {
+        match shell.flush_begin() {
             Ok(mark) => {
                 *ticket = mark;
                 MALTI_OK
@@ -112,7 +112,7 @@ pub unsafe extern "C" fn malti_flush_begin(ticket: *mut u64) -> i32 {
 #[unsafe(no_mangle)]
 pub extern "C" fn malti_flush_wait(ticket: u64, timeout_ms: u32) -> i32 {
     guard(MALTI_ERR_PANIC, || match process::running() {
-        Ok(core) => status_of(core.flush_wait(ticket, millis(timeout_ms))),
+        Ok(shell) => status_of(shell.flush_wait(ticket, millis(timeout_ms))),
         Err(absent) => absent.into(),
     })
 }

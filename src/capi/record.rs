@@ -13,20 +13,20 @@ use crate::record::FIELD_MAX;
 #[inline]
 fn submit<'a>(read: impl FnOnce() -> Result<RawCall<'a>, Invalid>) -> i32 {
     guard(MALTI_ERR_PANIC, || {
-        let core = match process::hot() {
-            Some(core) => core,
+        let shell = match process::hot() {
+            Some(shell) => shell,
             None => match process::running() {
-                Ok(core) => core,
+                Ok(shell) => shell,
                 Err(absent) => return absent.into(),
             },
         };
         match read() {
-            Ok(call) => match core.record(&call) {
+            Ok(call) => match shell.record(&call) {
                 Recorded::Kept => MALTI_OK,
                 other => status_of(other),
             },
             Err(invalid) => {
-                core.complain(invalid.0, || {
+                shell.complain(invalid.0, || {
                     "it is NULL, but its length is not 0".to_owned()
                 });
                 MALTI_ERR_INVALID_ARGUMENT

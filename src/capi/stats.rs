@@ -8,9 +8,8 @@ use super::text::put;
 use crate::ledger::Stats;
 use crate::process;
 
-/// The ledger in one exact snapshot. In each of them
-/// recorded + adopted = sent + buffered + in_flight + spooled + dropped_overflow + dropped_rejected + dropped_shutdown
-/// + dropped_expired.
+/// The ledger in one exact snapshot. In each of them `recorded` and `adopted` together are the sum of
+/// `sent`, `buffered`, `in_flight`, `spooled` and the four `dropped_…`.
 /// The one public struct: it only ever grows at its end.
 #[repr(C)]
 #[derive(Clone, Copy, Default)]

@@ -27,8 +27,7 @@ impl Sender {
         let mut found = Findings::default();
         self.take_apart(round, batch, &mut found)?;
         if !found.passed && !found.suspects.is_empty() {
-            let next = self.core.buffer.central().take(self.batch_size, SENDER);
-            match next {
+            match self.take_next() {
                 Some(next) => self.take_apart(round, next, &mut found)?,
                 None => return Err(Halt::Misconfigured(found.why)),
             }
@@ -47,7 +46,7 @@ impl Sender {
         round: &Round,
         mut batch: Batch,
     ) -> Result<(), Halt> {
-        let mut next = self.core.buffer.central().take(self.batch_size, SENDER);
+        let mut next = self.take_next();
         let answered = self.attempt(round, next.as_mut().unwrap_or(&mut batch), Patience::None)?;
         if let Outcome::Retry(fault) = answered {
             return Err(Halt::Fault(fault));
@@ -69,6 +68,12 @@ impl Sender {
         self.take_apart(round, batch, &mut found)?;
         self.reject(found);
         Ok(())
+    }
+
+    /// The batch behind the one in hand, wherever its records stand.
+    fn take_next(&self) -> Option<Batch> {
+        self.shell.buffer.seal();
+        self.shell.buffer.central().take(self.batch_size, SENDER)
     }
 
     fn take_apart(
@@ -109,7 +114,7 @@ impl Sender {
             };
             found.fruitless += 1;
             found.why = why;
-            let mut central = self.core.buffer.central();
+            let mut central = self.shell.buffer.central();
             let named: Vec<usize> = named.into_iter().filter(|i| *i < count).collect();
             if count == 1 || named.len() == count {
                 found.suspects.push(piece);
@@ -135,7 +140,7 @@ impl Sender {
             let why = found.why;
             self.life.log.log(
                 Level::Error,
-                &format!("{count} records were refused by the server and dropped ({why})"),
+                format_args!("{count} records were refused by the server and dropped ({why})"),
             );
         }
     }

@@ -10,11 +10,11 @@ use std::sync::{Arc, PoisonError};
 use std::time::{Duration, Instant};
 
 use crate::buffer::{Batch, Central, Fate};
-use crate::client::{Core, Life, now_us};
 use crate::ledger::State;
 use crate::log::Level;
 use crate::outcome::{Fault, Outcome};
 use crate::retry::{Backoff, capped};
+use crate::shell::{Life, Shell, now_us};
 use crate::transport::Round;
 use worker::Worker;
 
@@ -26,8 +26,8 @@ const POISON_ROUNDS: u32 = 3;
 const NEARLY_FULL_POLL: Duration = Duration::from_secs(1);
 
 /// The body of the sender's thread.
-pub(crate) fn run(core: Arc<Core>, life: Arc<Life>) {
-    let mut sender = Sender::new(core, life);
+pub(crate) fn run(shell: Arc<Shell>, life: Arc<Life>) {
+    let mut sender = Sender::new(shell, life);
     while let Some(work) = sender.wait() {
         if catch_unwind(AssertUnwindSafe(|| sender.round(work))).is_err() {
             sender.after_panic();
@@ -60,7 +60,7 @@ enum Halt {
 }
 
 struct Sender {
-    core: Arc<Core>,
+    shell: Arc<Shell>,
     life: Arc<Life>,
     worker: Worker,
     backoff: Backoff,
@@ -76,7 +76,7 @@ struct Sender {
 }
 
 impl Sender {
-    fn new(core: Arc<Core>, life: Arc<Life>) -> Self {
+    fn new(shell: Arc<Shell>, life: Arc<Life>) -> Self {
         let config = &life.config;
         let seed = now_us() as u64 ^ u64::from(std::process::id()) << 32;
         let mut backoff = Backoff::new(config.retry_delay, seed);
@@ -86,7 +86,7 @@ impl Sender {
             batch_size: config.batch_records(),
             backoff,
             next_round,
-            core,
+            shell,
             life,
             flushes_seen: 0,
             trouble: None,
@@ -101,8 +101,8 @@ impl Sender {
 
     /// Sleeps until there is something to do; `None` when this life is over.
     fn wait(&mut self) -> Option<Work> {
-        let core = self.core.clone();
-        let mut central = core.buffer.central();
+        let shell = self.shell.clone();
+        let mut central = shell.buffer.central();
         loop {
             if self.over(&central) {
                 return None;
@@ -120,7 +120,7 @@ impl Sender {
             }
             if self.trouble.is_some() {
                 // Only time, a flush and shutdown are reasons to try again.
-                central = core.buffer.wait_for_work(central, None, left);
+                central = shell.buffer.wait_for_work(central, None, left);
                 continue;
             }
             if self.batch_waits(&central) {
@@ -128,15 +128,15 @@ impl Sender {
             }
             let need = self
                 .wanted_records()
-                .saturating_sub(core.buffer.buffered(&central));
-            let unsignalled = core.buffer.unsignalled_at_most(self.batch_size);
+                .saturating_sub(shell.buffer.buffered(&central));
+            let unsignalled = shell.buffer.unsignalled_at_most(self.batch_size);
             let (need, left) = if need > unsignalled {
                 (need - unsignalled, left)
             } else {
                 (need, left.min(NEARLY_FULL_POLL))
             };
             central.wake_at_bytes(self.wanted_bytes());
-            central = core.buffer.wait_for_work(central, Some(need), left);
+            central = shell.buffer.wait_for_work(central, Some(need), left);
             central.wake_at_bytes(usize::MAX);
         }
     }
@@ -154,12 +154,12 @@ impl Sender {
     }
 
     fn batch_waits(&self, central: &Central) -> bool {
-        self.core.buffer.buffered(central) >= self.wanted_records()
+        self.shell.buffer.buffered(central) >= self.wanted_records()
             || central.queued_bytes() >= self.wanted_bytes()
     }
 
     fn overflowing(&self, central: &Central) -> bool {
-        central.fill_percent(self.core.buffer.buffered(central))
+        central.fill_percent(self.shell.buffer.buffered(central))
             >= usize::from(self.life.config.overflow_threshold_percent)
     }
 
@@ -168,7 +168,7 @@ impl Sender {
         let Some(transport) = &self.life.transport else {
             return;
         };
-        let buffer = &self.core.buffer;
+        let buffer = &self.shell.buffer;
         let troubled = self.trouble.is_some();
         if !troubled || work != Work::Everything || buffer.central().queued() < self.batch_size {
             buffer.seal();
@@ -206,10 +206,10 @@ impl Sender {
 
     /// Sends what stands before `mark`, and whole batches behind it.
     fn send_until(&mut self, round: &Round, mark: u64) -> Result<(), Halt> {
-        let core = self.core.clone();
+        let shell = self.shell.clone();
         let mut helpers = parallel::Helpers::default();
         let result = loop {
-            let mut central = core.buffer.central();
+            let mut central = shell.buffer.central();
             if self.over(&central) {
                 break Err(Halt::Over);
             }
@@ -219,8 +219,8 @@ impl Sender {
             }
             if central.queued() < self.batch_size && central.first_queued() >= wanted {
                 drop(central);
-                core.buffer.seal();
-                central = core.buffer.central();
+                shell.buffer.seal();
+                central = shell.buffer.central();
             }
             let overflowing = self.overflowing(&central);
             let Some(batch) = central.take(self.batch_size, SENDER) else {
@@ -231,12 +231,12 @@ impl Sender {
                 break Err(halt);
             }
             if overflowing && helpers.is_none() {
-                helpers = parallel::Helpers::start(&core, &self.life, round, self.batch_size);
+                helpers = parallel::Helpers::start(&shell, &self.life, round, self.batch_size);
             }
         };
-        helpers.finish(&core);
+        helpers.finish(&shell);
         if result.is_err() {
-            core.buffer.central().put_back_all(SENDER);
+            shell.buffer.central().put_back_all(SENDER);
         }
         result
     }
@@ -264,10 +264,10 @@ impl Sender {
         batch: &mut Batch,
         patience: Patience,
     ) -> Result<Outcome, Halt> {
-        self.worker.encode(&self.core, batch);
+        self.worker.encode(&self.shell, batch);
         let mut retry = 0;
         loop {
-            match self.worker.post(&self.core, &self.life, round) {
+            match self.worker.post(&self.shell, &self.life, round) {
                 Outcome::Misconfigured(why) => return Err(Halt::Misconfigured(why)),
                 Outcome::Aborted => return Err(Halt::Over),
                 Outcome::Retry(fault) if patience == Patience::None && fault.is_500 => {
@@ -278,7 +278,7 @@ impl Sender {
                         return Err(Halt::Fault(fault));
                     }
                     retry += 1;
-                    self.core.buffer.central().counters.retries += 1;
+                    self.shell.buffer.central().counters.retries += 1;
                 }
                 settled => return Ok(settled),
             }
@@ -288,10 +288,10 @@ impl Sender {
     /// Waits before a retry; cut short by a new flush and by the beginning of shutdown, which are worth a try at once.
     /// `false`: there is no time left for another try.
     fn pause(&mut self, retry: u32, fault: &Fault) -> bool {
-        let core = self.core.clone();
+        let shell = self.shell.clone();
         let pause = self.backoff.pause(retry, fault.retry_after);
         let until = Instant::now() + pause;
-        let mut central = core.buffer.central();
+        let mut central = shell.buffer.central();
         central.counters.state = State::Retrying;
         let stopping = central.stop_at.is_some();
         loop {
@@ -311,34 +311,34 @@ impl Sender {
             if left.is_zero() {
                 return true;
             }
-            central = core.buffer.wait_for_work(central, None, left);
+            central = shell.buffer.wait_for_work(central, None, left);
         }
     }
 
     /// A batch is delivered: counted, and the trouble is over.
     fn sent(&mut self, batch: Batch) {
-        let mut central = self.core.buffer.central();
+        let mut central = self.shell.buffer.central();
         let known = !central.is_stale(&batch);
         central.settle(batch, Fate::Sent);
         central.counters.state = State::Sending;
         let behind = central.queued();
         drop(central);
-        self.core.buffer.progressed();
         self.poison = None;
         if let Some((since, _)) = self.trouble.take().filter(|_| known) {
             let after = human(since.elapsed());
             self.life.log.log(
                 Level::Warn,
-                &format!("delivered again after {after}, {behind} records behind"),
+                format_args!("delivered again after {after}, {behind} records behind"),
             );
         }
+        self.shell.buffer.progressed();
     }
 
     fn rejected(&mut self, batch: Batch) {
-        let mut central = self.core.buffer.central();
+        let mut central = self.shell.buffer.central();
         central.settle(batch, Fate::Rejected);
         drop(central);
-        self.core.buffer.progressed();
+        self.shell.buffer.progressed();
     }
 
     fn plan_next(&mut self, at_least: Duration) {
@@ -351,14 +351,14 @@ impl Sender {
         if self.next_round <= now || self.trouble.take().is_some() {
             self.plan_next(Duration::ZERO);
         }
-        let mut central = self.core.buffer.central();
+        let mut central = self.shell.buffer.central();
         if !self.over(&central) {
             central.counters.state = State::Idle;
             central.trim_free();
         }
         drop(central);
         self.report_overflow();
-        self.core.buffer.progressed();
+        self.shell.buffer.progressed();
     }
 
     fn round_failed(&mut self, halt: Halt) {
@@ -373,7 +373,7 @@ impl Sender {
             state,
         ));
         self.plan_next(capped(retry_after));
-        let mut central = self.core.buffer.central();
+        let mut central = self.shell.buffer.central();
         if self.over(&central) {
             return;
         }
@@ -383,7 +383,7 @@ impl Sender {
             central.refused_mark = central.flush_mark;
         }
         let first = central.first_queued();
-        let kept = self.core.buffer.buffered(&central);
+        let kept = self.shell.buffer.buffered(&central);
         drop(central);
         self.poison = match (&halt, self.poison) {
             (Halt::Fault(Fault { is_500: true, .. }), Some((at, rounds))) if at == first => {
@@ -392,31 +392,31 @@ impl Sender {
             (Halt::Fault(Fault { is_500: true, .. }), _) => Some((first, 1)),
             _ => None,
         };
-        self.core.buffer.progressed();
         if before != Some(state) {
             let to = &self.life.config.url;
             match state {
                 State::Misconfigured => self.life.log.log(
                     Level::Error,
-                    &format!("{to} refuses the records ({why}): check api_key, service_name and url; {kept} are kept"),
+                    format_args!("{to} refuses the records ({why}): check api_key, service_name and url; {kept} are kept"),
                 ),
                 _ => self.life.log.log(
                     Level::Warn,
-                    &format!("cannot deliver ({why}): {kept} records are kept and tried again"),
+                    format_args!("cannot deliver ({why}): {kept} records are kept and tried again"),
                 ),
             }
         }
         self.report_overflow();
+        self.shell.buffer.progressed();
     }
 
     /// One line when a full buffer began to let records go.
     fn report_overflow(&mut self) {
-        let dropped = self.core.buffer.central().counters.dropped_overflow;
+        let dropped = self.shell.buffer.central().counters.dropped_overflow;
         if dropped > 0 && self.overflow_reported == 0 {
             let size = self.life.config.buffer_size;
             self.life.log.log(
                 Level::Warn,
-                &format!(
+                format_args!(
                     "the buffer ({size} records) is full: the oldest are dropped, {dropped} so far"
                 ),
             );
@@ -425,7 +425,7 @@ impl Sender {
     }
 
     fn after_panic(&mut self) {
-        self.core.buffer.central().put_back_all(SENDER);
+        self.shell.buffer.central().put_back_all(SENDER);
         self.life
             .round
             .lock()
@@ -442,12 +442,12 @@ impl Sender {
 
     /// The last round is over: shutdown need not wait any longer.
     fn give_up(&self) {
-        let mut central = self.core.buffer.central();
+        let mut central = self.shell.buffer.central();
         if !self.over(&central) {
             central.gave_up = true;
         }
         drop(central);
-        self.core.buffer.progressed();
+        self.shell.buffer.progressed();
     }
 }
 

@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use super::worker::Worker;
 use crate::buffer::Fate;
-use crate::client::{Core, Life};
 use crate::outcome::Outcome;
+use crate::shell::{Life, Shell};
 use crate::sys;
 use crate::transport::Round;
 
@@ -34,29 +34,29 @@ impl Helpers {
 
     /// Starts as many as there are whole batches for, within `max_connections`.
     pub(super) fn start(
-        core: &Arc<Core>,
+        shell: &Arc<Shell>,
         life: &Arc<Life>,
         round: &Round,
         batch_size: usize,
     ) -> Helpers {
-        let batches = core.buffer.central().queued() / batch_size;
+        let batches = shell.buffer.central().queued() / batch_size;
         let shared = Arc::new(Shared::default());
         for number in 1..=batches.min(life.config.max_connections - 1) {
-            let (core, life, round, mine) =
-                (core.clone(), life.clone(), round.clone(), shared.clone());
+            let (shell, life, round, mine) =
+                (shell.clone(), life.clone(), round.clone(), shared.clone());
             shared.running.fetch_add(1, Ordering::AcqRel);
             let spawned = sys::spawn(&format!("malti-send-{number}"), HELPER_STACK, move || {
                 if catch_unwind(AssertUnwindSafe(|| {
-                    help(&core, &life, &round, &mine, number, batch_size)
+                    help(&shell, &life, &round, &mine, number, batch_size)
                 }))
                 .is_err()
                 {
-                    core.buffer.central().put_back_all(number);
+                    shell.buffer.central().put_back_all(number);
                 }
                 mine.running.fetch_sub(1, Ordering::AcqRel);
                 // Under the lock, so that the sender can't miss it between its look and its wait.
-                drop(core.buffer.central());
-                core.buffer.progressed();
+                drop(shell.buffer.central());
+                shell.buffer.progressed();
             });
             if spawned.is_err() {
                 shared.running.fetch_sub(1, Ordering::AcqRel);
@@ -69,12 +69,12 @@ impl Helpers {
     }
 
     /// Waits until the last one is done; a request's own time limit bounds it, and shutdown's abort.
-    pub(super) fn finish(self, core: &Core) {
+    pub(super) fn finish(self, shell: &Shell) {
         let Some(shared) = self.shared else { return };
         shared.stop.store(true, Ordering::Release);
-        let mut central = core.buffer.central();
+        let mut central = shell.buffer.central();
         while shared.running.load(Ordering::Acquire) > 0 {
-            central = core
+            central = shell
                 .buffer
                 .wait_for_progress(central, Duration::from_secs(1));
         }
@@ -82,7 +82,7 @@ impl Helpers {
 }
 
 fn help(
-    core: &Core,
+    shell: &Shell,
     life: &Life,
     round: &Round,
     shared: &Shared,
@@ -91,7 +91,7 @@ fn help(
 ) {
     let mut worker = Worker::new(life);
     while !shared.stop.load(Ordering::Acquire) {
-        let mut central = core.buffer.central();
+        let mut central = shell.buffer.central();
         if central.epoch != life.epoch || central.queued() < batch_size {
             return;
         }
@@ -99,16 +99,16 @@ fn help(
             return;
         };
         drop(central);
-        worker.encode(core, &mut batch);
-        let sent = worker.post(core, life, round) == Outcome::Sent;
-        let mut central = core.buffer.central();
+        worker.encode(shell, &mut batch);
+        let sent = worker.post(shell, life, round) == Outcome::Sent;
+        let mut central = shell.buffer.central();
         if sent {
             central.settle(batch, Fate::Sent);
         } else {
             central.put_back(batch);
         }
         drop(central);
-        core.buffer.progressed();
+        shell.buffer.progressed();
         if !sent {
             return;
         }

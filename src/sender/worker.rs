@@ -1,11 +1,11 @@
 //! One batch into one request: encoding, the size that passes, what is remembered of the answer.
 
 use crate::buffer::Batch;
-use crate::client::{Core, Life, now_us};
 use crate::config::Compression;
 use crate::log::Level;
 use crate::outcome::{Outcome, judge};
-use crate::transport::Round;
+use crate::shell::{Life, Shell, now_us};
+use crate::transport::{Round, Transport};
 use crate::wire::{Body, Framing, Writer};
 
 pub(super) struct Worker {
@@ -19,13 +19,13 @@ pub(super) struct Worker {
 impl Worker {
     pub(super) fn new(life: &Life) -> Self {
         let config = &life.config;
+        let framing = life
+            .transport
+            .as_ref()
+            .map_or(Framing::Envelope, Transport::framing);
         Worker {
             writer: Writer::new(config.service_name(), &config.node),
-            body: Body::new(if config.is_sink() {
-                Framing::Lines
-            } else {
-                Framing::Envelope
-            }),
+            body: Body::new(framing),
             gzip: config.compression == Compression::Gzip,
             body_max: config.batch_bytes,
         }
@@ -33,7 +33,7 @@ impl Worker {
 
     /// Makes the batch the body of the next request. Records that do not fit go back to the buffer; the first always
     /// fits.
-    pub(super) fn encode(&mut self, core: &Core, batch: &mut Batch) {
+    pub(super) fn encode(&mut self, shell: &Shell, batch: &mut Batch) {
         self.body.clear();
         let mut fit = 0;
         for record in batch.records() {
@@ -44,17 +44,17 @@ impl Worker {
             fit += 1;
         }
         if fit < batch.count() {
-            let mut central = core.buffer.central();
+            let mut central = shell.buffer.central();
             let rest = central.pick(batch, |i| i >= fit);
             central.put_back(rest);
         }
     }
 
     /// Sends what was encoded, once.
-    pub(super) fn post(&mut self, core: &Core, life: &Life, round: &Round) -> Outcome {
-        let mut outcome = self.exchange(core, life, round, self.gzip);
+    pub(super) fn post(&mut self, shell: &Shell, life: &Life, round: &Round) -> Outcome {
+        let mut outcome = self.exchange(shell, life, round, self.gzip);
         if self.gzip && matches!(outcome, Outcome::Refused { .. }) {
-            outcome = self.exchange(core, life, round, false);
+            outcome = self.exchange(shell, life, round, false);
             if outcome == Outcome::Sent {
                 self.gzip = false;
                 life.log.log(
@@ -69,13 +69,13 @@ impl Worker {
         outcome
     }
 
-    fn exchange(&mut self, core: &Core, life: &Life, round: &Round, gzip: bool) -> Outcome {
+    fn exchange(&mut self, shell: &Shell, life: &Life, round: &Round, gzip: bool) -> Outcome {
         let body = self.body.bytes();
         let length = body.len() as u64;
         let answer = round.post(body, gzip);
         let status = answer.as_ref().ok().map(|a| a.status);
         let outcome = judge(answer);
-        let mut central = core.buffer.central();
+        let mut central = shell.buffer.central();
         if central.epoch == life.epoch {
             let counters = &mut central.counters;
             counters.last_http_status = status.unwrap_or(counters.last_http_status);

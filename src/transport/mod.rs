@@ -24,6 +24,8 @@ mod tests;
 
 pub use destination::{BaseUrl, Destination};
 
+use crate::wire::Framing;
+
 /// What a [`Transport`] is made from. It holds the key, so there is no `Debug`.
 #[derive(Clone)]
 pub struct Settings {
@@ -60,15 +62,6 @@ pub struct Transport(Way);
 enum Way {
     Http(Arc<http::Server>),
     Sink(Arc<sinks::Sink>),
-}
-
-/// How the records of a body are put together.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Framing {
-    /// One JSON object, `{"requests":[…]}`.
-    Envelope,
-    /// One JSON object a line, each line ended by a newline.
-    Lines,
 }
 
 impl Transport {

@@ -25,8 +25,13 @@ impl Receiver {
     }
 
     pub fn with(arguments: &[&str]) -> Self {
+        Self::at("127.0.0.1:0", arguments)
+    }
+
+    /// On a port of the caller's choice.
+    pub fn at(listen: &str, arguments: &[&str]) -> Self {
         let mut child = command()
-            .args(["--listen", "127.0.0.1:0", "--json"])
+            .args(["--listen", listen, "--json"])
             .args(arguments)
             .stdout(Stdio::piped())
             .spawn()

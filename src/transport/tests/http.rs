@@ -201,16 +201,16 @@ fn silent(reached: mpsc::Sender<()>) -> TestServer {
 fn a_silent_server_costs_the_timeout() {
     let server = silent(mpsc::channel().0);
     let mut settings = server.settings();
-    settings.http_timeout = Duration::from_millis(300);
+    settings.http_timeout = SHORT;
     let start = Instant::now();
     let failure = failure(&Transport::new(settings).unwrap().round());
     assert_eq!((failure.kind, failure.sent), (FailureKind::Timeout, true));
     assert!(
-        failure.text.ends_with("no answer within 300ms"),
+        failure.text.ends_with("no answer within 1.5s"),
         "{}",
         failure.text
     );
-    assert!(start.elapsed() >= Duration::from_millis(300) && start.elapsed() < PROMPT);
+    assert!(start.elapsed() >= SHORT && start.elapsed() < PROMPT);
 }
 
 #[test]
@@ -249,7 +249,7 @@ fn dripping(start: &'static str) -> Settings {
         }
     });
     Settings {
-        http_timeout: Duration::from_millis(300),
+        http_timeout: SHORT,
         ..server.settings()
     }
 }

@@ -153,7 +153,7 @@ fn a_reused_connection_that_stays_silent_is_no_stale_one() {
         let _ = stream.read(&mut [0]);
     });
     let settings = Settings {
-        http_timeout: Duration::from_millis(500),
+        http_timeout: SHORT,
         ..server.settings()
     };
     let round = Transport::new(settings).unwrap().round();

@@ -19,6 +19,8 @@ mod tls;
 pub(super) const KEY: &str = "key-that-nobody-may-see";
 /// Far more than anything takes here, and far less than a test may hang.
 const LONG: Duration = Duration::from_secs(60);
+/// A timeout that is waited out, though a slow machine must get connected within it.
+const SHORT: Duration = Duration::from_millis(1500);
 /// What "at once" means on a slow machine.
 const PROMPT: Duration = Duration::from_secs(20);
 

@@ -216,7 +216,7 @@ fn mute() -> (TestServer, mpsc::Receiver<()>) {
 fn a_handshake_that_hangs_costs_the_timeout() {
     let (server, _at_server) = mute();
     let settings = Settings {
-        http_timeout: Duration::from_millis(300),
+        http_timeout: SHORT,
         ..https(&server, None)
     };
     let start = Instant::now();

@@ -1,0 +1,119 @@
+//! One call of record: checks, the clock, a copy under an uncontended lock.
+
+use super::Recorded;
+use crate::buffer::Push;
+use crate::log::Level;
+use crate::record::{CREATED_AT_MAX_US, FIELD_MAX, RESPONSE_TIME_MAX_MS, RawRecord};
+use crate::shell::{Shell, now_us};
+use std::sync::PoisonError;
+
+/// The arguments of one call, unchecked.
+#[derive(Clone, Copy)]
+pub(crate) struct RawCall<'a> {
+    pub(crate) method: &'a [u8],
+    pub(crate) endpoint: &'a [u8],
+    pub(crate) status: i32,
+    pub(crate) response_time_us: u64,
+    pub(crate) consumer: &'a [u8],
+    pub(crate) context: &'a [u8],
+    /// 0: now.
+    pub(crate) created_at_us: i64,
+}
+
+impl Shell {
+    /// Records one request: checks, the clock, a copy under an uncontended lock.
+    #[inline]
+    pub(crate) fn record(&self, call: &RawCall<'_>) -> Recorded {
+        if call.method.is_empty() {
+            return self.complain("method", || "it is missing or empty".to_owned());
+        }
+        if !(100..=999).contains(&call.status) {
+            return self.complain("status", || format!("{} is not in 100–999", call.status));
+        }
+        if !(0..=CREATED_AT_MAX_US).contains(&call.created_at_us) {
+            return self.complain("created_at", || {
+                format!(
+                    "{} is not in 1970–9999 (microseconds since 1970 UTC)",
+                    call.created_at_us
+                )
+            });
+        }
+        let record = RawRecord {
+            method: kept(call.method),
+            endpoint: kept(call.endpoint),
+            status: call.status as u16,
+            response_time_ms: (call.response_time_us / 1000).min(u64::from(RESPONSE_TIME_MAX_MS))
+                as u32,
+            consumer: kept(call.consumer),
+            context: kept(call.context),
+            created_at_us: if call.created_at_us == 0 {
+                now_us()
+            } else {
+                call.created_at_us
+            },
+        };
+        match self.buffer.push(&record) {
+            Push::Kept => Recorded::Kept,
+            pushed => self.unusual(pushed),
+        }
+    }
+
+    #[cold]
+    fn unusual(&self, pushed: Push) -> Recorded {
+        match pushed {
+            Push::Kept => Recorded::Kept,
+            Push::KeptWake => {
+                self.buffer.wake();
+                Recorded::Kept
+            }
+            Push::KeptNoSender => {
+                self.ensure_sender();
+                Recorded::Kept
+            }
+            Push::Filtered => Recorded::Filtered,
+            Push::Closed => self.why_closed(),
+            Push::NoMemory => {
+                self.buffer.count_invalid();
+                Recorded::NoMemory
+            }
+        }
+    }
+
+    fn why_closed(&self) -> Recorded {
+        match self.life() {
+            Some(life) if life.transport.is_none() => Recorded::Disabled,
+            _ => Recorded::NotRunning,
+        }
+    }
+
+    /// Counts a call that can't be recorded, and says once per field what is wrong with it.
+    #[cold]
+    pub(crate) fn complain(&self, field: &'static str, why: impl FnOnce() -> String) -> Recorded {
+        let Some(life) = self
+            .life()
+            .filter(|life| self.buffer.central().epoch == life.epoch)
+        else {
+            return self.why_closed();
+        };
+        self.buffer.count_invalid();
+        let mut said = life
+            .complaints
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        if !said.contains(&field) {
+            said.push(field);
+            drop(said);
+            let why = why();
+            life.log.log(
+                Level::Warn,
+                format_args!("a call of record was refused: {field}: {why} (said once)"),
+            );
+        }
+        Recorded::Invalid(field)
+    }
+}
+
+#[inline]
+fn kept(field: &[u8]) -> &[u8] {
+    &field[..field.len().min(FIELD_MAX)]
+}

@@ -1,0 +1,64 @@
+//! What client and sender share: the shell of a client, which can be opened and shut down again and again, and its life
+//! between the two.
+
+use std::fmt;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use crate::buffer::Buffer;
+use crate::config::Config;
+use crate::log::Logger;
+use crate::transport::{Round, Transport};
+
+/// What belongs to one life of a client, from its opening to its end.
+pub(crate) struct Life {
+    pub(crate) epoch: u64,
+    pub(crate) config: Arc<Config>,
+    pub(crate) log: Arc<Logger>,
+    /// Absent while disabled.
+    pub(crate) transport: Option<Transport>,
+    /// The request that shutdown aborts.
+    pub(crate) round: Mutex<Option<Round>>,
+    /// Fields of bad calls that were complained of.
+    pub(crate) complaints: Mutex<Vec<&'static str>>,
+}
+
+/// A client, whatever its state. Its methods stand with the client, by subject.
+pub(crate) struct Shell {
+    pub(crate) me: Weak<Shell>,
+    pub(crate) buffer: Buffer,
+    life: Mutex<Option<Arc<Life>>>,
+}
+
+impl fmt::Debug for Shell {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Shell").finish_non_exhaustive()
+    }
+}
+
+impl Shell {
+    pub(crate) fn new() -> Arc<Shell> {
+        Arc::new_cyclic(|me| Shell {
+            me: me.clone(),
+            buffer: Buffer::new(),
+            life: Mutex::new(None),
+        })
+    }
+
+    pub(crate) fn life_slot(&self) -> MutexGuard<'_, Option<Arc<Life>>> {
+        self.life.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The life that runs, or ran last.
+    pub(crate) fn life(&self) -> Option<Arc<Life>> {
+        self.life_slot().clone()
+    }
+}
+
+/// Microseconds since 1970 UTC.
+#[inline]
+pub(crate) fn now_us() -> i64 {
+    SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .map_or(1, |since| since.as_micros() as i64)
+}
