@@ -7,7 +7,7 @@ import time
 from typing import Any
 
 import pytest
-from harness import PATIENCE, App, Process, Receiver, environment, script, until
+from harness import App, Process, Receiver, environment, script, until
 
 # As a host would be configured: records wait for each other.
 PATIENT = {"MALTI_BATCH_SIZE": "500", "MALTI_BATCH_INTERVAL": "60"}
@@ -180,7 +180,7 @@ def test_sigterm_with_the_server_down_is_not_held_up() -> None:
     app.request("GET", "/users/7")
     began = time.monotonic()
     app.stop()
-    assert time.monotonic() - began < PATIENCE / 2
+    assert time.monotonic() - began < 15
     assert any("not delivered before shutdown" in line for line in app.errors), app.errors
 
 

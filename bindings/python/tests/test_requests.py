@@ -157,7 +157,7 @@ def test_a_stream_lasts_until_its_end(talk: Conversation) -> None:
 
 
 def test_a_background_task_is_not_part_of_the_answer(talk: Conversation) -> None:
-    assert talk.one("GET", "/background")["response_time"] < 1000
+    assert talk.one("GET", "/background")["response_time"] < 3000
 
 
 def test_an_exception_in_the_middle_is_a_500(talk: Conversation) -> None:
@@ -213,7 +213,7 @@ def test_a_patient_client_of_a_slow_handler_gets_its_200(talk: Conversation) -> 
 
 
 def test_the_look_for_the_client_leaves_the_body_to_the_application(talk: Conversation) -> None:
-    answers = []
+    answers: list[tuple[int, bytes]] = []
     (record,) = talk.records_of(
         lambda app: answers.append(app.request("POST", "/slow-echo/", b"b" * 100_000))
     )
@@ -250,14 +250,14 @@ def test_one_connection_and_many(talk: Conversation) -> None:
 
 
 def test_values_that_have_no_text_cost_the_record_not_the_answer(talk: Conversation) -> None:
-    answers = []
+    answers: list[tuple[int, bytes]] = []
     assert talk.records_of(lambda app: answers.append(app.request("GET", "/who-odd/broken"))) == []
     assert answers == [(200, b'"broken"')]
     until("a warning", lambda: any("no text" in line for line in talk.app.errors))
 
 
 def test_wrong_types_inside_a_request_are_logged_once(talk: Conversation) -> None:
-    answers = []
+    answers: list[tuple[int, bytes]] = []
 
     def twice(app: App) -> None:
         answers.extend(app.request("GET", "/wrong-types") for _ in range(2))

@@ -141,7 +141,7 @@ async def _set(name: str) -> None:
 async def background() -> Response:
     from starlette.background import BackgroundTask
 
-    return Response("background", background=BackgroundTask(asyncio.sleep, 1.0))
+    return Response("background", background=BackgroundTask(asyncio.sleep, 3.0))
 
 
 @app.websocket("/socket")
