@@ -124,6 +124,12 @@ impl Central {
         self.queue.front().map_or(u64::MAX, Segment::first)
     }
 
+    /// Memory of all chunks there are.
+    #[cfg(test)]
+    pub(super) fn chunk_bytes(&self) -> usize {
+        self.chunks * CHUNK_BYTES
+    }
+
     pub(crate) fn capacity(&self) -> usize {
         self.max_records
     }

@@ -7,6 +7,8 @@
 
 mod central;
 mod chunk;
+#[cfg(test)]
+mod tests;
 
 use std::cell::Cell;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};

@@ -1,0 +1,401 @@
+//! The buffer against a model: whatever happens to it, it holds what a plain list would hold.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use super::*;
+use crate::record::{PACKED_MAX, packed};
+
+fn limits(records: usize, bytes: usize) -> Limits {
+    Limits {
+        records,
+        bytes,
+        batch_size: 500,
+        clean_mode: false,
+        exclude: Arc::from([]),
+    }
+}
+
+fn open(records: usize, bytes: usize) -> Buffer {
+    let buffer = Buffer::new();
+    buffer.open(&limits(records, bytes));
+    buffer.sender_runs();
+    buffer
+}
+
+fn record<'a>(number: &'a [u8], context: &'a [u8]) -> RawRecord<'a> {
+    RawRecord {
+        method: b"GET",
+        endpoint: number,
+        status: 200,
+        response_time_ms: 1,
+        consumer: b"",
+        context,
+        created_at_us: 1,
+    }
+}
+
+fn push(buffer: &Buffer, number: u64, context: &[u8]) {
+    let number = number.to_string();
+    let pushed = buffer.push(&record(number.as_bytes(), context));
+    assert!(matches!(pushed, Push::Kept | Push::KeptWake), "{pushed:?}");
+}
+
+fn numbers(batch: &Batch) -> Vec<u64> {
+    let number = |r: RawRecord<'_>| str::from_utf8(r.endpoint).unwrap().parse().unwrap();
+    batch.records().map(number).collect()
+}
+
+fn bytes(batch: &Batch) -> usize {
+    batch.segments.iter().map(|s| s.packed().len()).sum()
+}
+
+/// Everything that waits, in order.
+fn drain(buffer: &Buffer) -> Vec<u64> {
+    buffer.seal();
+    let mut all = Vec::new();
+    let mut central = buffer.central();
+    while let Some(batch) = central.take(7, 0) {
+        all.extend(numbers(&batch));
+        central.settle(batch, Fate::Sent);
+    }
+    all
+}
+
+#[test]
+fn a_record_comes_out_as_it_went_in() {
+    let largest = vec![b'x'; crate::record::FIELD_MAX];
+    for text in [&b""[..], b"x", b"\0\xff\xfe", &largest] {
+        let record = RawRecord {
+            method: text,
+            endpoint: text,
+            status: 999,
+            response_time_ms: u32::MAX,
+            consumer: text,
+            context: text,
+            created_at_us: i64::MAX,
+        };
+        assert!(record.packed_len() <= PACKED_MAX && record.packed_len().is_multiple_of(8));
+        let mut bytes = vec![0; record.packed_len() + 3];
+        record.pack(&mut bytes);
+        assert_eq!(
+            RawRecord::unpack(&bytes),
+            Some((record, record.packed_len()))
+        );
+        for cut in 0..record.packed_len() {
+            assert_eq!(RawRecord::unpack(&bytes[..cut]), None);
+        }
+    }
+    assert_eq!(packed(&[]).count(), 0);
+}
+
+#[test]
+fn the_cap_in_records_is_exact_and_the_oldest_go() {
+    for cap in [1, 2, 3, 10, 16, 100, 1000] {
+        let buffer = open(cap, 1 << 24);
+        for number in 0..3000 {
+            push(&buffer, number, b"");
+            if number % 97 == 0 || number == 2999 {
+                let stats = buffer.snapshot();
+                assert_eq!(stats.unaccounted(), 0);
+                assert_eq!(stats.buffered, (number + 1).min(cap as u64), "cap {cap}");
+                assert_eq!(
+                    stats.dropped_overflow,
+                    (number + 1).saturating_sub(cap as u64)
+                );
+            }
+        }
+        assert_eq!(
+            drain(&buffer),
+            (3000 - cap as u64..3000).collect::<Vec<_>>()
+        );
+    }
+}
+
+#[test]
+fn the_cap_in_bytes_is_exact() {
+    let cap = 65_536;
+    let buffer = open(1_000_000, cap);
+    let context = [b'x'; 1000];
+    let one = record(b"1000", &context).packed_len();
+    for number in 1000..2000 {
+        push(&buffer, number, &context);
+    }
+    let stats = buffer.snapshot();
+    assert_eq!(stats.buffered as usize, cap / one);
+    assert_eq!(
+        drain(&buffer),
+        (2000 - (cap / one) as u64..2000).collect::<Vec<_>>()
+    );
+}
+
+#[test]
+fn memory_stays_within_twice_the_cap_whatever_comes() {
+    let cap = 1 << 20;
+    let buffer = open(1_000_000, cap);
+    // Large ones leave the most room unused in their chunks, rare ones fill hardly any of it.
+    for number in 0..5000 {
+        push(
+            &buffer,
+            number,
+            &[b'x'; 2000][..if number % 2 == 0 { 2000 } else { 1 }],
+        );
+        if number % 3 == 0 {
+            buffer.seal();
+        }
+        assert!(buffer.central().chunk_bytes() <= 2 * cap + 2 * SHARDS * CHUNK_BYTES);
+    }
+    assert_eq!(buffer.snapshot().unaccounted(), 0);
+}
+
+#[test]
+fn nearly_empty_chunks_are_joined() {
+    let buffer = open(25_000, 1 << 24);
+    for number in 0..1000 {
+        push(&buffer, number, b"");
+        buffer.seal();
+    }
+    let packed = 1000 * record(b"1000", b"").packed_len();
+    assert!(
+        buffer.central().chunk_bytes() <= 2 * packed,
+        "{}",
+        buffer.central().chunk_bytes()
+    );
+    assert_eq!(drain(&buffer), (0..1000).collect::<Vec<_>>());
+}
+
+#[test]
+fn a_quiet_buffer_gives_its_memory_back() {
+    let buffer = open(25_000, 1 << 24);
+    for number in 0..20_000 {
+        push(&buffer, number, b"");
+    }
+    drain(&buffer);
+    let busy = buffer.central().chunk_bytes();
+    buffer.central().trim_free();
+    assert_eq!(
+        buffer.central().chunk_bytes(),
+        busy,
+        "what was needed last time is kept for next time"
+    );
+    buffer.central().trim_free();
+    assert_eq!(buffer.central().chunk_bytes(), 0);
+}
+
+#[test]
+fn what_is_in_flight_is_never_evicted_but_counts() {
+    let buffer = open(100, 1 << 24);
+    (0..100).for_each(|number| push(&buffer, number, b""));
+    buffer.seal();
+    let batch = buffer.central().take(80, 0).unwrap();
+    (100..300).for_each(|number| push(&buffer, number, b""));
+    let stats = buffer.snapshot();
+    assert_eq!(
+        (stats.in_flight, stats.buffered, stats.dropped_overflow),
+        (80, 20, 200)
+    );
+    buffer.central().put_back(batch);
+    let stats = buffer.snapshot();
+    assert_eq!(
+        (stats.in_flight, stats.buffered, stats.dropped_overflow),
+        (0, 100, 200)
+    );
+    assert_eq!(drain(&buffer), (0..80).chain(280..300).collect::<Vec<_>>());
+
+    // All in flight: nothing else has room.
+    (0..100).for_each(|number| push(&buffer, number, b""));
+    buffer.seal();
+    let batch = buffer.central().take(100, 0).unwrap();
+    push(&buffer, 100, b"");
+    let stats = buffer.snapshot();
+    assert_eq!(
+        (stats.in_flight, stats.buffered, stats.dropped_overflow),
+        (100, 0, 201)
+    );
+    buffer.central().settle(batch, Fate::Sent);
+    assert_eq!(buffer.snapshot().unaccounted(), 0);
+}
+
+#[test]
+fn an_ended_life_discards_late_outcomes() {
+    let buffer = open(100, 1 << 24);
+    (0..30).for_each(|number| push(&buffer, number, b""));
+    buffer.seal();
+    let sent = buffer.central().take(10, 0).unwrap();
+    let back = buffer.central().take(10, 0).unwrap();
+    buffer.close();
+    buffer.central().end();
+    assert_eq!(buffer.push(&record(b"1", b"")), Push::Closed);
+    let stats = buffer.snapshot();
+    assert_eq!(
+        (stats.recorded, stats.dropped_shutdown, stats.in_flight),
+        (30, 30, 0)
+    );
+    buffer.central().settle(sent, Fate::Sent);
+    buffer.central().put_back(back);
+    assert_eq!(buffer.snapshot(), stats, "nobody waits for them any more");
+    assert_eq!(buffer.central().chunk_bytes() % CHUNK_BYTES, 0);
+
+    buffer.open(&limits(100, 1 << 24));
+    assert_eq!(buffer.snapshot().recorded, 0);
+    buffer.sender_runs();
+    push(&buffer, 7, b"");
+    assert_eq!(drain(&buffer), [7]);
+}
+
+#[test]
+fn random_surgery_matches_a_list() {
+    let mut rng = fastrand::Rng::with_seed(20_261_124);
+    for _ in 0..200 {
+        let cap = rng.usize(1..400);
+        let buffer = open(cap, 1 << 24);
+        let mut next = 0;
+        let (mut sent, mut rejected) = (Vec::new(), Vec::new());
+        let mut held: Vec<Batch> = Vec::new();
+        for _ in 0..200 {
+            match rng.u32(0..8) {
+                0..3 => {
+                    for _ in 0..rng.usize(0..60) {
+                        push(&buffer, next, &b"xxxxxxxxxxxxxxxx"[..rng.usize(0..16)]);
+                        next += 1;
+                    }
+                }
+                3 => buffer.seal(),
+                4 => held.extend(buffer.central().take(rng.usize(1..80), rng.usize(0..3))),
+                5 if !held.is_empty() => {
+                    let mut batch = held.swap_remove(rng.usize(0..held.len()));
+                    let before = numbers(&batch);
+                    let modulus = rng.usize(1..5);
+                    let out = buffer.central().pick(&mut batch, |i| i % modulus == 0);
+                    let (wanted, kept): (Vec<_>, Vec<_>) = before
+                        .iter()
+                        .enumerate()
+                        .partition(|(i, _)| i % modulus == 0);
+                    let only =
+                        |v: Vec<(usize, &u64)>| v.into_iter().map(|(_, n)| *n).collect::<Vec<_>>();
+                    assert_eq!(numbers(&out), only(wanted));
+                    assert_eq!(numbers(&batch), only(kept));
+                    held.extend([batch, out]);
+                }
+                6 if !held.is_empty() => {
+                    let batch = held.swap_remove(rng.usize(0..held.len()));
+                    if rng.bool() {
+                        sent.extend(numbers(&batch));
+                        buffer.central().settle(batch, Fate::Sent);
+                    } else {
+                        rejected.extend(numbers(&batch));
+                        buffer.central().settle(batch, Fate::Rejected);
+                    }
+                }
+                7 if !held.is_empty() => {
+                    let batch = held.swap_remove(rng.usize(0..held.len()));
+                    buffer.central().put_back(batch);
+                }
+                _ => {}
+            }
+            let stats = buffer.snapshot();
+            assert_eq!(stats.unaccounted(), 0, "{}", stats.line());
+            assert_eq!(stats.recorded, next);
+            assert_eq!(
+                (stats.sent, stats.dropped_rejected),
+                (sent.len() as u64, rejected.len() as u64)
+            );
+            assert_eq!(
+                stats.in_flight as usize,
+                held.iter().map(Batch::count).sum::<usize>()
+            );
+            assert!(stats.buffered + stats.in_flight <= cap as u64);
+        }
+        for batch in held {
+            buffer.central().put_back(batch);
+        }
+        let dropped = buffer.snapshot().dropped_overflow as usize;
+        let rest = drain(&buffer);
+        assert!(
+            rest.is_sorted(),
+            "what was put back stands before what is younger"
+        );
+        assert_eq!(
+            sent.len() + rejected.len() + dropped + rest.len(),
+            next as usize
+        );
+        let mut all = [sent, rejected, rest].concat();
+        all.sort_unstable();
+        let count = all.len();
+        all.dedup();
+        assert_eq!(all.len(), count, "a record came out twice");
+    }
+}
+
+#[test]
+fn a_threads_batches_can_all_be_put_back() {
+    let buffer = open(1000, 1 << 24);
+    (0..100).for_each(|number| push(&buffer, number, b""));
+    buffer.seal();
+    let (mine, other) = {
+        let mut central = buffer.central();
+        (central.take(10, 1).unwrap(), central.take(10, 2).unwrap())
+    };
+    drop(mine);
+    buffer.central().put_back_all(1);
+    assert_eq!(buffer.snapshot().in_flight, 10);
+    buffer.central().settle(other, Fate::Sent);
+    assert_eq!(drain(&buffer), (0..10).chain(20..100).collect::<Vec<_>>());
+}
+
+#[test]
+fn marks_are_settled_in_any_order_of_outcomes() {
+    let buffer = open(1000, 1 << 24);
+    (0..30).for_each(|number| push(&buffer, number, b""));
+    buffer.seal();
+    let mut central = buffer.central();
+    let mark = central.mark();
+    assert!(!central.settled(mark) && central.settled(mark - 30));
+    let (first, second, third) = (
+        central.take(10, 0).unwrap(),
+        central.take(10, 0).unwrap(),
+        central.take(10, 0).unwrap(),
+    );
+    central.settle(third, Fate::Sent);
+    central.settle(first, Fate::Sent);
+    assert!(central.settled(mark - 20) && !central.settled(mark));
+    central.settle(second, Fate::Rejected);
+    assert!(central.settled(mark));
+}
+
+#[test]
+fn snapshots_are_exact_while_threads_record() {
+    let buffer = open(3000, 1 << 20);
+    let done = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        let recorders: Vec<_> = (0..8)
+            .map(|_| {
+                scope
+                    .spawn(|| (0..20_000).for_each(|number| push(&buffer, number, b"some context")))
+            })
+            .collect();
+        scope.spawn(|| {
+            while !done.load(Ordering::Acquire) {
+                buffer.seal();
+                let batch = buffer.central().take(100, 0);
+                if let Some(batch) = batch {
+                    assert!(bytes(&batch) > 0);
+                    buffer.central().settle(batch, Fate::Sent);
+                }
+            }
+        });
+        scope.spawn(|| {
+            let mut before = 0;
+            while !done.load(Ordering::Acquire) {
+                let stats = buffer.snapshot();
+                assert_eq!(stats.unaccounted(), 0, "{}", stats.line());
+                assert!(stats.recorded >= before && stats.buffered + stats.in_flight <= 3000);
+                before = stats.recorded;
+            }
+        });
+        recorders
+            .into_iter()
+            .for_each(|thread| thread.join().unwrap());
+        done.store(true, Ordering::Release);
+    });
+    assert_eq!(buffer.snapshot().recorded, 160_000);
+}
