@@ -324,6 +324,7 @@ impl Sender {
         let behind = central.queued();
         drop(central);
         self.poison = None;
+        self.life.leave_addresses();
         if let Some((since, _)) = self.trouble.take().filter(|_| known) {
             let after = human(since.elapsed());
             self.life.log.log(
