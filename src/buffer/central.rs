@@ -402,8 +402,12 @@ impl Central {
         }
     }
 
-    /// Everything goes back that the thread `owner` has in flight.
-    pub(crate) fn put_back_all(&mut self, owner: usize) {
+    /// Everything goes back that the thread `owner` of this life has in flight. In a later life the table holds what
+    /// other threads have taken.
+    pub(crate) fn put_back_all(&mut self, owner: usize, epoch: u64) {
+        if epoch != self.epoch {
+            return;
+        }
         let (mine, others) = std::mem::take(&mut self.in_flight)
             .into_iter()
             .partition(|b| b.owner == owner);

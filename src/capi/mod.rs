@@ -1,6 +1,7 @@
 //! The C ABI: pointers in, a status out. No logic of its own.
 //!
-//! Every export runs inside [`guard`], so that no panic crosses the boundary, and checks every pointer it is given.
+//! Every export runs inside `guard`, so that no panic crosses the boundary, and checks every
+//! pointer it is given.
 
 // Who owns what and what must hold of a pointer is said in each function's own words, which become the header's.
 #![allow(clippy::missing_safety_doc, non_camel_case_types)]
