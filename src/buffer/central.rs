@@ -86,7 +86,10 @@ impl Central {
         self.max_chunks = 2 * (limits.bytes / CHUNK_BYTES + super::SHARDS);
         self.epoch += 1;
         self.running = true;
-        self.counters = Counters::default();
+        self.counters = Counters {
+            state: State::Idle,
+            ..Counters::default()
+        };
         self.woken = false;
         self.flushes = 0;
         self.flush_mark = 0;
