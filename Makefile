@@ -22,6 +22,8 @@ endif
 
 .DEFAULT_GOAL := help
 MAKEFLAGS += --no-builtin-rules
+# cargo uses every core itself. The library is built last: any other release build may overwrite it.
+.NOTPARALLEL:
 .DELETE_ON_ERROR:
 
 include .ci/tools.mk
@@ -32,7 +34,7 @@ help: ## list the targets
 		while IFS=: read -r name text; do printf '  %-12s %s\n' "$$name" "$$text"; done
 
 .PHONY: demo
-demo: lib receiver $(NOX) ## run two real servers, send requests, compare what arrived (KEEP=1: leave the page up)
+demo: receiver lib $(NOX) ## run two real servers, send requests, compare what arrived (KEEP=1: leave the page up)
 	@$(NOX) --session demo -- $(if $(KEEP),--keep)
 
 # rustc applies no LTO to a build that also makes an rlib, so the shipped library is built apart.
@@ -52,11 +54,11 @@ header: $(TOOLCHAIN) ## make include/malti.h from the sources
 	@$(PYTHON) .ci/header.py
 
 .PHONY: test
-test: lib receiver $(NOX) ## run every test of every language (PART="rust c python": some of them)
+test: receiver lib $(NOX) ## run every test of every language (PART="rust c python": some of them)
 	@$(PYTHON) .ci/test.py $(PART)
 
 .PHONY: test-all
-test-all: lib receiver $(NOX) ## the same with the long matrix: valgrind, every Python found
+test-all: receiver lib $(NOX) ## the same with the long matrix: valgrind, every Python found
 	@$(PYTHON) .ci/test.py --all $(PART)
 
 .PHONY: lint
@@ -69,7 +71,7 @@ lint: $(NOX) $(CARGO_DENY) ## format, lints, docs, licences, types, shell
 	@$(NOX) --session lint
 
 .PHONY: bench
-bench: lib receiver $(NOX) ## measure, each figure beside its baseline and its target
+bench: receiver lib $(NOX) ## measure, each figure beside its baseline and its target
 	$(CARGO) bench --locked
 
 .PHONY: cross

@@ -153,17 +153,11 @@ def build(source: Path, wants: dict[str, str]) -> tuple[list[str], Path]:
 
 def execute(command: list[str]) -> tuple[int | None, str]:
     """Status (None: out of time) and output of a program that may hang or fork."""
-    environment = {
-        **os.environ,
-        "MALTI_LIBRARY": str(LIBRARY),
-        "MALTI_RECEIVER": str(RELEASE / "malti"),
-    }
     # A file, not a pipe: a child that outlives the program must not hold us up.
     with tempfile.TemporaryFile("w+", errors="replace") as log:
         process = subprocess.Popen(
             command,
             cwd=ROOT,
-            env=environment,
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=subprocess.STDOUT,

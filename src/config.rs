@@ -34,6 +34,8 @@ use self::secret::{MASK, mask_userinfo};
 use self::values::KeyFile;
 use crate::consumer::{Rules, Source};
 use crate::log::Level;
+use crate::shell::Origin;
+use crate::sys::LeakCell;
 use crate::transport::{self, Destination};
 
 /// The service of a configuration that names none.
@@ -276,7 +278,7 @@ impl Config {
     }
 
     /// Where and how the transport delivers.
-    pub(crate) fn transport(&self) -> transport::Settings {
+    pub(crate) fn transport(&self, origin: Origin) -> transport::Settings {
         let binding = self
             .binding
             .as_deref()
@@ -294,8 +296,12 @@ impl Config {
             ssl_cert_dir: self.ssl_cert_dir.clone(),
             proxy: self.proxy_for_url().map(str::to_owned),
             no_proxy: self.no_proxy.clone(),
-            forked: false,
-            known_addresses: Vec::new(),
+            forked: origin.forked,
+            known_addresses: origin
+                .addresses
+                .and_then(LeakCell::get)
+                .cloned()
+                .unwrap_or_default(),
         }
     }
 

@@ -11,10 +11,10 @@ use serde::Serialize;
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum State {
-    /// Switched off, or without an API key: nothing is recorded.
+    /// Switched off, without an API key, or never started: nothing is recorded.
+    #[default]
     Disabled = 0,
     /// Waiting for records, or for the next time to send.
-    #[default]
     Idle = 1,
     /// A request is under way.
     Sending = 2,

@@ -4,6 +4,7 @@
 //! and immutable, reach it. The child's first call that needs a client builds a new one from them. What the parent
 //! had in memory stays the parent's: the child touches none of its locks.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::time::{Duration, Instant};
@@ -13,7 +14,7 @@ use crate::config::Config;
 use crate::consumer::Rules;
 use crate::ledger::Stats;
 use crate::log::{self, Level, Logger, Sink};
-use crate::shell::Shell;
+use crate::shell::{Origin, Shell};
 use crate::sys::{self, ForkCell, LeakCell};
 
 /// The client that takes records; empty before init, after shutdown and while disabled.
@@ -33,7 +34,9 @@ pub(crate) struct Tenure {
     /// Who called, by these settings.
     pub(crate) rules: Rules,
     sink: Sink,
-    called_back: bool,
+    /// The process that was started; in any other one the client is a child's.
+    pid: u32,
+    addresses: LeakCell<Vec<SocketAddr>>,
     owners: AtomicU32,
 }
 
@@ -125,7 +128,7 @@ pub(crate) fn running() -> Result<&'static Shell, Absent> {
     }
 }
 
-fn open(tenure: &Tenure) -> Result<&'static Shell, String> {
+fn open(tenure: &'static Tenure) -> Result<&'static Shell, String> {
     let shell = SHELL.get().unwrap_or_else(|| {
         let shell: &'static Shell = Box::leak(Box::new(Shell::new()));
         SHELL.set(shell);
@@ -134,6 +137,10 @@ fn open(tenure: &Tenure) -> Result<&'static Shell, String> {
     shell.open(
         tenure.config.clone(),
         Arc::new(Logger::new(tenure.config.log, tenure.sink.clone())),
+        Origin {
+            forked: tenure.pid != std::process::id(),
+            addresses: Some(&tenure.addresses),
+        },
     )?;
     if tenure.config.is_enabled() {
         HOT.set(shell);
@@ -162,22 +169,27 @@ pub(crate) fn init(config: Config, callback: Option<Sink>) -> Result<Started, In
     } else {
         Started::Disabled
     };
+    let sink = callback.unwrap_or(if PULLS.load(Ordering::Acquire) {
+        Sink::Pull
+    } else {
+        Sink::Stderr
+    });
+    let pid = std::process::id();
     let same = LAST.get().filter(|last| {
-        callback.is_none() && !last.called_back && last.config.difference(&config).is_none()
+        let same_sink = matches!(
+            (&last.sink, &sink),
+            (Sink::Pull, Sink::Pull) | (Sink::Stderr, Sink::Stderr)
+        );
+        last.pid == pid && same_sink && last.config.difference(&config).is_none()
     });
     let tenure = same.unwrap_or_else(|| {
-        let called_back = callback.is_some();
-        let sink = callback.unwrap_or(if PULLS.load(Ordering::Acquire) {
-            Sink::Pull
-        } else {
-            Sink::Stderr
-        });
         let rules = config.rules();
         Box::leak(Box::new(Tenure {
             config: Arc::new(config),
             rules,
             sink,
-            called_back,
+            pid,
+            addresses: LeakCell::new(),
             owners: AtomicU32::new(0),
         }))
     });

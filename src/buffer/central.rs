@@ -86,7 +86,10 @@ impl Central {
         self.max_chunks = 2 * (limits.bytes / CHUNK_BYTES + super::SHARDS);
         self.epoch += 1;
         self.running = true;
-        self.counters = Counters::default();
+        self.counters = Counters {
+            state: State::Idle,
+            ..Counters::default()
+        };
         self.woken = false;
         self.flushes = 0;
         self.flush_mark = 0;
@@ -402,8 +405,12 @@ impl Central {
         }
     }
 
-    /// Everything goes back that the thread `owner` has in flight.
-    pub(crate) fn put_back_all(&mut self, owner: usize) {
+    /// Everything goes back that the thread `owner` of this life has in flight. In a later life the table holds what
+    /// other threads have taken.
+    pub(crate) fn put_back_all(&mut self, owner: usize, epoch: u64) {
+        if epoch != self.epoch {
+            return;
+        }
         let (mine, others) = std::mem::take(&mut self.in_flight)
             .into_iter()
             .partition(|b| b.owner == owner);

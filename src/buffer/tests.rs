@@ -336,7 +336,14 @@ fn a_threads_batches_can_all_be_put_back() {
         (central.take(10, 1).unwrap(), central.take(10, 2).unwrap())
     };
     drop(mine);
-    buffer.central().put_back_all(1);
+    let epoch = buffer.central().epoch;
+    buffer.central().put_back_all(1, epoch + 1);
+    assert_eq!(
+        buffer.snapshot().in_flight,
+        20,
+        "another life's batches are not touched"
+    );
+    buffer.central().put_back_all(1, epoch);
     assert_eq!(buffer.snapshot().in_flight, 10);
     buffer.central().settle(other, Fate::Sent);
     assert_eq!(drain(&buffer), (0..10).chain(20..100).collect::<Vec<_>>());

@@ -19,6 +19,8 @@ use crate::process::{self, InitError, Started};
 /// owner. MALTI_ERR_ALREADY_INITIALIZED: it runs with other settings; nothing changed, and the message names the first
 /// key that differs. MALTI_ERR_INVALID_VALUE: a file that the settings name can't be used.
 ///
+/// MALTI_ERR_WOULD_DEADLOCK: called inside the log callback; nothing done.
+///
 /// Each MALTI_OK and MALTI_ALREADY_RUNNING is to be paired with one malti_shutdown. A child that is forked later has a
 /// client of its own, with the same settings and owners and an empty buffer. Any thread.
 #[unsafe(no_mangle)]
@@ -33,6 +35,12 @@ pub unsafe extern "C" fn malti_init(
             unsafe { put(why, errbuf, errbuf_len) };
             status
         };
+        if process::in_log_callback() {
+            return explain(
+                MALTI_ERR_WOULD_DEADLOCK,
+                "not allowed inside the log callback",
+            );
+        }
         // SAFETY: by contract NULL, or made by malti_config_new and used by this thread alone.
         let (settings, callback) = match unsafe { config.as_ref() } {
             Some(config) => (config.config.clone(), config.callback.clone()),

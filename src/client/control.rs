@@ -9,7 +9,7 @@ use crate::config::Config;
 use crate::ledger::{State, Stats};
 use crate::log::{self, Level, Logger};
 use crate::sender;
-use crate::shell::{Life, Shell};
+use crate::shell::{Life, Origin, Shell};
 use crate::sys;
 use crate::transport::Transport;
 
@@ -21,14 +21,23 @@ const SENDER_STACK: usize = 512 * 1024;
 
 impl Shell {
     /// Begins a life.
-    pub(crate) fn open(&self, config: Arc<Config>, log: Arc<Logger>) -> Result<(), String> {
+    pub(crate) fn open(
+        &self,
+        config: Arc<Config>,
+        log: Arc<Logger>,
+        origin: Origin,
+    ) -> Result<(), String> {
         let transport = if config.is_enabled() {
-            Some(Transport::new(config.transport())?)
+            Some(Transport::new(config.transport(origin))?)
         } else {
             None
         };
-        for warning in config.startup_warnings() {
-            log.log(Level::Warn, warning);
+        // The parent has said it already; and a line here, while the child's first call waits for its client, could
+        // lead a log callback back to here.
+        if !origin.forked {
+            for warning in config.startup_warnings() {
+                log.log(Level::Warn, warning);
+            }
         }
         let epoch = if transport.is_some() {
             self.buffer.open(&Limits {
@@ -43,6 +52,7 @@ impl Shell {
         };
         let life = Life {
             epoch,
+            origin,
             config,
             log,
             transport,

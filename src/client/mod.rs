@@ -13,7 +13,7 @@ pub(crate) use record::RawCall;
 use crate::config::Config;
 use crate::ledger::Stats;
 use crate::log::{Logger, Sink};
-use crate::shell::Shell;
+use crate::shell::{Origin, Shell};
 
 /// One request to record. Text is cut to what the server keeps; nothing in it can harm the batch it travels in.
 #[derive(Clone, Copy, Debug)]
@@ -109,7 +109,7 @@ impl Client {
     pub fn start_with(config: Config, logger: Logger) -> Result<Client, String> {
         let shutdown_timeout = config.shutdown_timeout;
         let shell = Shell::new();
-        shell.open(Arc::new(config), Arc::new(logger))?;
+        shell.open(Arc::new(config), Arc::new(logger), Origin::default())?;
         Ok(Client {
             shell,
             shutdown_timeout,

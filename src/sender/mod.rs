@@ -236,7 +236,7 @@ impl Sender {
         };
         helpers.finish(&shell);
         if result.is_err() {
-            shell.buffer.central().put_back_all(SENDER);
+            shell.buffer.central().put_back_all(SENDER, self.life.epoch);
         }
         result
     }
@@ -324,6 +324,7 @@ impl Sender {
         let behind = central.queued();
         drop(central);
         self.poison = None;
+        self.life.leave_addresses();
         if let Some((since, _)) = self.trouble.take().filter(|_| known) {
             let after = human(since.elapsed());
             self.life.log.log(
@@ -425,7 +426,10 @@ impl Sender {
     }
 
     fn after_panic(&mut self) {
-        self.shell.buffer.central().put_back_all(SENDER);
+        self.shell
+            .buffer
+            .central()
+            .put_back_all(SENDER, self.life.epoch);
         self.life
             .round
             .lock()

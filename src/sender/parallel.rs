@@ -51,7 +51,7 @@ impl Helpers {
                 }))
                 .is_err()
                 {
-                    shell.buffer.central().put_back_all(number);
+                    shell.buffer.central().put_back_all(number, life.epoch);
                 }
                 mine.running.fetch_sub(1, Ordering::AcqRel);
                 // Under the lock, so that the sender can't miss it between its look and its wait.

@@ -3,10 +3,10 @@
 use std::collections::{HashMap, HashSet};
 
 use hyper::header::{CONTENT_TYPE, HeaderMap};
-use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use super::store::Record;
+use super::time::Moment;
 use super::validate::{self, Incoming, Malformed, Parsed};
 use super::{Response, State, http, text, time};
 
@@ -85,7 +85,7 @@ fn accept(state: &State, headers: &HeaderMap, body: &[u8]) -> Result<Value, Refu
             format!("Service mismatch: expected {expected}, got {got}"),
         );
     }
-    let now = Timestamp::now();
+    let now = Moment::now();
     let records: Result<Vec<_>, _> = batch.into_iter().map(|sent| stored(sent, now)).collect();
     let stored = records.and_then(|records| {
         let count = records.len();
@@ -119,7 +119,7 @@ fn is_json(headers: &HeaderMap) -> bool {
 }
 
 /// The record as the database takes it, or why it does not.
-fn stored(record: Incoming, now: Timestamp) -> Result<Record, String> {
+fn stored(record: Incoming, now: Moment) -> Result<Record, String> {
     let out_of = |range, value| format!("invalid input: {value} (value out of {range} range)");
     Ok(Record {
         service: text::clean(record.service),
@@ -132,7 +132,7 @@ fn stored(record: Incoming, now: Timestamp) -> Result<Record, String> {
         node: record.node.map(text::clean),
         context: record.context.map(text::clean),
         created_at: match record.created_at {
-            Some(sent) => time::instant(&sent)
+            Some(sent) => time::moment(&sent)
                 .ok_or_else(|| format!("invalid input: {sent} (date value out of range)"))?,
             None => now,
         },

@@ -4,16 +4,16 @@ use std::collections::VecDeque;
 use std::fs::File;
 use std::io::{self, Write};
 
-use jiff::Timestamp;
-use serde::{Serialize, Serializer};
+use serde::Serialize;
+
+use super::time::Moment;
 
 /// One record as the server would keep it, its texts cleaned.
 #[derive(Serialize)]
 pub struct Stored {
     /// Counts up from 1 for as long as the receiver runs.
     pub id: u64,
-    #[serde(serialize_with = "microseconds")]
-    pub received_at: Timestamp,
+    pub received_at: Moment,
     #[serde(flatten)]
     pub record: Record,
 }
@@ -29,13 +29,7 @@ pub struct Record {
     pub consumer: String,
     pub node: Option<String>,
     pub context: Option<String>,
-    #[serde(serialize_with = "microseconds")]
-    pub created_at: Timestamp,
-}
-
-/// RFC 3339 in UTC, always with six digits so that texts sort like times.
-fn microseconds<S: Serializer>(time: &Timestamp, serializer: S) -> Result<S::Ok, S::Error> {
-    serializer.collect_str(&format_args!("{time:.6}"))
+    pub created_at: Moment,
 }
 
 /// Which records `Store::select` gives.
@@ -79,7 +73,7 @@ impl Store {
 
     /// Stores the batch whole or, when the file cannot be written, not at all.
     pub fn add(&mut self, batch: Vec<Record>) -> io::Result<()> {
-        let received_at = Timestamp::now();
+        let received_at = Moment::now();
         let stored: Vec<Stored> = (self.last_id + 1..)
             .zip(batch)
             .map(|(id, record)| Stored {
@@ -161,7 +155,7 @@ mod tests {
             consumer: "c".to_owned(),
             node: None,
             context: None,
-            created_at: Timestamp::UNIX_EPOCH,
+            created_at: Moment::now(),
         }
     }
 

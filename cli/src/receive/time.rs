@@ -1,6 +1,7 @@
 //! `created_at`: what the server takes for a time and which instant it makes of it.
 
-use jiff::{Timestamp, civil, tz::Offset, tz::TimeZone};
+use jiff::{Timestamp, civil, tz::TimeZone};
+use serde::ser::{Error as _, Serialize, Serializer};
 use speedate::{
     Date, DateTime, DateTimeConfig, MicrosecondsPrecisionOverflowBehavior, ParseError, Time,
     TimeConfig, TimestampUnit,
@@ -81,26 +82,61 @@ fn words(error: &ParseError) -> String {
     error.get_documentation().unwrap_or_default().to_owned()
 }
 
-/// The instant; without a zone the time is local. There is none in the year 1,
-/// where the database driver fails, and in the last day of 9999.
-pub fn instant(time: &DateTime) -> Option<Timestamp> {
+/// A moment, in microseconds since 1970 UTC.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Moment(i64);
+
+impl Moment {
+    pub fn now() -> Self {
+        Self(Timestamp::now().as_microsecond())
+    }
+}
+
+/// RFC 3339 in UTC, always with six digits so that texts sort like times.
+impl Serialize for Moment {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let (second, micro) = (self.0.div_euclid(1_000_000), self.0.rem_euclid(1_000_000));
+        let config = DateTimeConfig {
+            timestamp_unit: TimestampUnit::Second,
+            ..CONFIG
+        };
+        let time = DateTime::from_timestamp_with_config(second, 0, &config)
+            .map_err(|e| S::Error::custom(words(&e)))?;
+        let DateTime { date, time } = time;
+        serializer.collect_str(&format_args!(
+            "{date}T{:02}:{:02}:{:02}.{micro:06}Z",
+            time.hour, time.minute, time.second
+        ))
+    }
+}
+
+/// The moment; without a zone the time is local. There is none in the year 1, where the database
+/// driver fails, nor where the zone moves it out of the years 1 to 9999.
+pub fn moment(time: &DateTime) -> Option<Moment> {
     if time.date.year <= 1 {
         return None;
     }
-    let date = civil::Date::new(
+    let offset = match time.time.tz_offset {
+        Some(seconds) => i64::from(seconds),
+        None => local_offset(time)?,
+    };
+    let seconds = time.timestamp() - offset;
+    (-62_135_596_800..=253_402_300_799)
+        .contains(&seconds)
+        .then(|| Moment(seconds * 1_000_000 + i64::from(time.time.microsecond)))
+}
+
+/// Seconds that this machine's clock was ahead of UTC at a time on its own clock.
+fn local_offset(time: &DateTime) -> Option<i64> {
+    let civil = civil::DateTime::new(
         i16::try_from(time.date.year).ok()?,
         i8::try_from(time.date.month).ok()?,
         i8::try_from(time.date.day).ok()?,
-    );
-    let clock = civil::Time::new(
         i8::try_from(time.time.hour).ok()?,
         i8::try_from(time.time.minute).ok()?,
         i8::try_from(time.time.second).ok()?,
-        i32::try_from(time.time.microsecond).ok()? * 1000,
+        0,
     );
-    let civil = civil::DateTime::from_parts(date.ok()?, clock.ok()?);
-    match time.time.tz_offset {
-        Some(seconds) => Offset::from_seconds(seconds).ok()?.to_timestamp(civil).ok(),
-        None => Some(TimeZone::system().to_timestamp(civil).ok()?),
-    }
+    let zoned = TimeZone::system().to_zoned(civil.ok()?).ok()?;
+    Some(i64::from(zoned.offset().seconds()))
 }

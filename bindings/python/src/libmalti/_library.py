@@ -69,13 +69,18 @@ def _load() -> tuple[ctypes.PyDLL, ctypes.CDLL, Path]:
         raise ImportError(f"{path} is not libmalti") from None
     abi.restype = ctypes.c_uint32
     abi.argtypes = []
-    major, minor = divmod(abi(), 1 << 16)
+    check_abi(abi(), path)
+    return doors
+
+
+def check_abi(version: int, path: object) -> None:
+    """Raises ImportError unless the major number is ours, and the minor at least ours."""
+    major, minor = divmod(version, 1 << 16)
     if major != ABI_MAJOR or minor < ABI_MINOR:
         raise ImportError(
             f"{path} has the binary interface {major}.{minor}; "
             f"this package needs {ABI_MAJOR}.{ABI_MINOR} or later of {ABI_MAJOR}"
         )
-    return doors
 
 
 _held, _freed, path = _load()

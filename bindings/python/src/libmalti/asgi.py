@@ -68,14 +68,14 @@ class MaltiMiddleware:
             if not client.started:
                 client.start()
             if client.recording:
-                await self._record(scope, receive, send)
+                await self._observe(scope, receive, send)
                 return
         elif kind == "lifespan" and self._lifespan:
             await _live(self.app, scope, receive, send)
             return
         await self.app(scope, receive, send)
 
-    async def _record(self, scope: Scope, receive: Receive, send: Send) -> None:
+    async def _observe(self, scope: Scope, receive: Receive, send: Send) -> None:
         exchange = _Exchange(scope, receive, send, self._endpoint)
         token = _context.current.set(exchange.said)
         try:
@@ -85,8 +85,9 @@ class MaltiMiddleware:
             exchange.end(exchange.status or _CLIENT_GONE)
             raise
         except BaseException:
-            gone = exchange.left_at != 0
-            exchange.end((exchange.status or _CLIENT_GONE) if gone else _SERVER_ERROR)
+            # Of a client that left, frameworks make exceptions of their own.
+            left = exchange.left_at != 0
+            exchange.end((exchange.status or _CLIENT_GONE) if left else _SERVER_ERROR)
             raise
         else:
             exchange.end(exchange.status or (_CLIENT_GONE if exchange.left_at else _SERVER_ERROR))
@@ -221,14 +222,16 @@ class _Exchange:
         self.ended = True
         elapsed = (self.left_at or perf_counter_ns()) - self._started
         try:
-            self._record(status, elapsed // 1000)
+            self._report(status, elapsed // 1000)
         except Exception as error:
             client.refused += 1
             _log.once("middleware", f"a request was not recorded: {type(error).__name__}: {error}")
 
-    def _record(self, status: int, microseconds: int) -> None:
+    def _report(self, status: int, microseconds: int) -> None:
         scope, said = self._scope, self.said
-        state = scope.get("state") or {}
+        state = scope.get("state")
+        if not isinstance(state, dict):  # of a framework that keeps something else there
+            state = {}
         headers = scope["headers"]
         peer = scope.get("client")
         consumer = said.consumer

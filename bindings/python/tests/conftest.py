@@ -1,0 +1,19 @@
+"""Fixtures. Each test has a receiver of its own, so that tests can run side by side."""
+
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+# pytest imports these files by path, and they share one module.
+sys.path.append(str(Path(__file__).parent))
+
+from harness import Receiver
+
+
+@pytest.fixture
+def receiver() -> Iterator[Receiver]:
+    process = Receiver()
+    yield process
+    process.kill()
