@@ -50,13 +50,12 @@ static bool receive(struct connection *c, size_t limit, uint64_t deadline_us)
     return count > 0;
 }
 
-/* Waits for a request to begin. The stop pipe is never read, so it wakes every connection. */
+/* Waits for a request to begin. The stop pipe is never read, so it wakes every connection; what a
+ * client has sent by then is still answered. */
 static bool await_request(struct connection *c)
 {
     struct pollfd wait[] = {{.fd = c->stop, .events = POLLIN}, {.fd = c->fd, .events = POLLIN}};
-    if (c->got > 0) /* it came along with the one before */
-        return poll(wait, 1, 0) == 0;
-    return poll(wait, 2, IDLE_MS) > 0 && !wait[0].revents;
+    return c->got > 0 || (poll(wait, 2, IDLE_MS) > 0 && wait[1].revents);
 }
 
 static bool is_token(const char *text)
