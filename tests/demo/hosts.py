@@ -35,7 +35,7 @@ class Process:
 
     def __init__(self, name: str, command: list[str], env: Mapping[str, str] | None = None) -> None:
         self.name = name
-        self._errors = tempfile.TemporaryFile("w+", errors="replace")
+        self._errors = tempfile.TemporaryFile("w+", errors="replace")  # noqa: SIM115
         try:
             self._process = subprocess.Popen(
                 command,
@@ -153,10 +153,21 @@ def build_stock(folder: Path, server: str | None) -> tuple[Path, str]:
     program = folder / f"stock-{kind}"
     names = ("main.c", "stock.c", "telemetry.c", f"server_{kind}.c")
     done = subprocess.run(
-        [_compiler(), "-std=c11", "-O2", "-Wall", "-Wextra", "-Wpedantic", "-Werror", "-pthread"]
-        + ["-I", str(ROOT / "include"), *(str(EXAMPLES / name) for name in names)]
-        + ["-o", str(program), "-L", str(LIBRARY.parent), f"-Wl,-rpath,{LIBRARY.parent}"]
-        + ["-lmalti", *(flags or [])],
+        [
+            *(
+                _compiler(),
+                "-std=c11",
+                "-O2",
+                "-Wall",
+                "-Wextra",
+                "-Wpedantic",
+                "-Werror",
+                "-pthread",
+            ),
+            *("-I", str(ROOT / "include"), *(str(EXAMPLES / name) for name in names)),
+            *("-o", str(program), "-L", str(LIBRARY.parent), f"-Wl,-rpath,{LIBRARY.parent}"),
+            *("-lmalti", *(flags or [])),
+        ],
         capture_output=True,
         text=True,
     )

@@ -31,8 +31,8 @@ class Record:
     def __str__(self) -> str:
         context = "no context" if self.context is None else f'context "{self.context}"'
         return (
-            f'{self.service}  {self.method} {self.endpoint}  {self.status}  consumer "{self.consumer}"'
-            f'  {context}  node "{self.node}"'
+            f"{self.service}  {self.method} {self.endpoint}  {self.status}  "
+            f'consumer "{self.consumer}"  {context}  node "{self.node}"'
         )
 
 
@@ -123,9 +123,7 @@ KINDS = (
     Kind(STOCK, 7, "DELETE", "/items/screw-{n}", "/items/{sku}", 204),
     Kind(STOCK, 3, "DELETE", "/items/bolt-m8", "/items/{sku}", 409),
     Kind(STOCK, 3, "PATCH", "/items/bolt-m8", "/items/{sku}", 405),
-    Kind(
-        STOCK, 28, "GET", "/warehouses/w{n}/bins/{n}", "/warehouses/{warehouse_id}/bins/{bin_id}"
-    ),
+    Kind(STOCK, 28, "GET", "/warehouses/w{n}/bins/{n}", "/warehouses/{warehouse_id}/bins/{bin_id}"),
     Kind(
         *(STOCK, 5, "GET", "/warehouses/closed/bins/{n}"),
         *("/warehouses/{warehouse_id}/bins/{bin_id}", 503),
@@ -134,9 +132,7 @@ KINDS = (
         *(STOCK, 16, "POST", "/orders/o{n}/reservations", "/orders/{order_id}/reservations", 201),
         *(ACME, "acme", "order o{n}, {id}"),
     ),
-    Kind(
-        STOCK, 5, "POST", "/orders/o{n}/reservations", "/orders/{order_id}/reservations", 401
-    ),
+    Kind(STOCK, 5, "POST", "/orders/o{n}/reservations", "/orders/{order_id}/reservations", 401),
     Kind(STOCK, 12, "GET", "/reports/daily", "/reports/daily", at_least_ms=REPORT_TAKES_MS),
     Kind(STOCK, 10, "GET", "/suppliers/hooli", "/suppliers/{supplier_id}"),
     Kind(STOCK, 4, "GET", "/suppliers/initech", "/suppliers/{supplier_id}", 502),

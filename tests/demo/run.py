@@ -89,7 +89,9 @@ class Sender:
                 status = self.send(request)
             except (OSError, http.client.HTTPException) as error:
                 return f"no answer   {what}: {error!r}"
-            return None if status == request.status else f"answered {status}, not as expected: {what}"
+            return (
+                None if status == request.status else f"answered {status}, not as expected: {what}"
+            )
 
         with ThreadPoolExecutor(WORKERS) as pool:
             return [line for line in pool.map(one, requests) if line]
