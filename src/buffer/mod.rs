@@ -185,7 +185,7 @@ impl Buffer {
     }
 
     /// The hot path: keeps one record. Blocks for no longer than another thread of the same shard copies one.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn push(&self, record: &RawRecord<'_>) -> Push {
         let shard = &self.shards[shard_of_thread()];
         let len = record.packed_len();

@@ -10,7 +10,7 @@ use crate::process;
 use crate::record::FIELD_MAX;
 
 /// Records the call that `read` makes of the arguments; without a client nothing is read.
-#[inline]
+#[inline(always)]
 fn submit<'a>(read: impl FnOnce() -> Result<RawCall<'a>, Invalid>) -> i32 {
     guard(MALTI_ERR_PANIC, || {
         let shell = match process::hot() {
