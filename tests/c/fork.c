@@ -1,4 +1,5 @@
 /* A child has a client of its own: it delivers what it recorded, and nothing of the parent's. */
+/* valgrind: no, a child never frees what it inherited: the parent's locks may be held */
 #include "test.h"
 
 #include <pthread.h>

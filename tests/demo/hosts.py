@@ -47,8 +47,8 @@ class Process:
             )
         except OSError as error:
             raise CouldNotRun(f"{name}: {error}") from error
+        assert self._process.stdout is not None
         self._out = self._process.stdout
-        assert self._out is not None
 
     def first_line(self) -> str:
         if select.select([self._out], [], [], START_WITHIN_S)[0]:
@@ -152,25 +152,11 @@ def build_stock(folder: Path, server: str | None) -> tuple[Path, str]:
     kind = "threads" if flags is None else "microhttpd"
     program = folder / f"stock-{kind}"
     names = ("main.c", "stock.c", "telemetry.c", f"server_{kind}.c")
-    done = subprocess.run(
-        [
-            *(
-                _compiler(),
-                "-std=c11",
-                "-O2",
-                "-Wall",
-                "-Wextra",
-                "-Wpedantic",
-                "-Werror",
-                "-pthread",
-            ),
-            *("-I", str(ROOT / "include"), *(str(EXAMPLES / name) for name in names)),
-            *("-o", str(program), "-L", str(LIBRARY.parent), f"-Wl,-rpath,{LIBRARY.parent}"),
-            *("-lmalti", *(flags or [])),
-        ],
-        capture_output=True,
-        text=True,
-    )
+    command = [_compiler(), "-std=c11", "-O2", "-Wall", "-Wextra", "-Wpedantic", "-Werror"]
+    command += ["-pthread", "-I", str(ROOT / "include"), *(str(EXAMPLES / name) for name in names)]
+    command += ["-o", str(program), "-L", str(LIBRARY.parent), f"-Wl,-rpath,{LIBRARY.parent}"]
+    command += ["-lmalti", *(flags or [])]
+    done = subprocess.run(command, capture_output=True, text=True)
     if done.returncode != 0:
         raise CouldNotRun(f"the C server does not compile\n{done.stderr}")
     return program, "C, libmicrohttpd" if flags else "C, a thread per connection"

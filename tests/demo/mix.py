@@ -31,8 +31,8 @@ class Record:
     def __str__(self) -> str:
         context = "no context" if self.context is None else f'context "{self.context}"'
         return (
-            f"{self.service}  {self.method} {self.endpoint}  {self.status}  "
-            f'consumer "{self.consumer}"  {context}  node "{self.node}"'
+            f"{self.service}  {self.method} {self.endpoint}  {self.status}"
+            f'  consumer "{self.consumer}"  {context}  node "{self.node}"'
         )
 
 

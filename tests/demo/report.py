@@ -36,7 +36,7 @@ class Report:
         self, name: str, title: str, summary: dict[str, Any], ledger: dict[str, Any]
     ) -> None:
         self._say(f"\n{self._bold(name)}  {self._dim(title)}\n")
-        rows = [("endpoint", "method", "count", "5xx", "p50", "p95", "p99")]
+        rows: list[tuple[str, ...]] = [("endpoint", "method", "count", "5xx", "p50", "p95", "p99")]
         for row in summary["endpoints"]:
             if row["service"] == name:
                 rate = f"{row['error_rate']:.0%}" if row["errors"] else "-"
@@ -44,7 +44,7 @@ class Report:
                 rows.append((row["endpoint"], row["method"], str(row["count"]), rate, *times))
         self._table(rows, left=2)
         self._say()
-        callers = [("consumer", "count")]
+        callers: list[tuple[str, ...]] = [("consumer", "count")]
         callers += [
             (row["consumer"], str(row["count"]))
             for row in sorted(summary["consumers"], key=lambda row: -row["count"])
