@@ -122,7 +122,7 @@ pub(crate) fn now_us() -> i64 {
     // SAFETY: `now` is writable; this clock is always there.
     unsafe { libc::clock_gettime(libc::CLOCK_REALTIME, &mut now) };
     #[allow(clippy::unnecessary_cast)] // Both are 32 bits wide on some targets.
-    let us = now.tv_sec as i64 * 1_000_000 + now.tv_nsec as i64 / 1_000;
+    let us = now.tv_sec as i64 * 1_000_000 + i64::from(now.tv_nsec as u32 / 1_000);
     us.max(1)
 }
 
