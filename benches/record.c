@@ -43,12 +43,13 @@ __attribute__((noinline)) int reference_record(const char *method, const char *e
   clock_gettime(CLOCK_REALTIME, &now);
   size_t method_len = strlen(method), endpoint_len = strlen(endpoint), consumer_len = strlen(consumer);
   size_t context_len = context ? strlen(context) : 0;
+  int64_t us = (int64_t)now.tv_sec * 1000000 + now.tv_nsec / 1000;
   pthread_mutex_lock(&ring_lock);
-  size_t len = sizeof now + method_len + endpoint_len + consumer_len + context_len;
+  size_t len = sizeof us + method_len + endpoint_len + consumer_len + context_len;
   if (ring_at + len > sizeof ring) ring_at = 0;
   char *to = ring + ring_at;
-  memcpy(to, &now, sizeof now);
-  memcpy(to += sizeof now, method, method_len);
+  memcpy(to, &us, sizeof us);
+  memcpy(to += sizeof us, method, method_len);
   memcpy(to += method_len, endpoint, endpoint_len);
   memcpy(to += endpoint_len, consumer, consumer_len);
   if (context) memcpy(to += consumer_len, context, context_len);

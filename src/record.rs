@@ -54,22 +54,30 @@ impl<'a> RawRecord<'a> {
     }
 
     /// Writes the packed form to the start of `out`, which must hold [`packed_len`](Self::packed_len) bytes.
-    #[inline]
+    #[inline(always)]
     pub fn pack(&self, out: &mut [u8]) {
         let len = self.packed_len();
-        let out = &mut out[..len];
-        out[0..8].copy_from_slice(&self.created_at_us.to_le_bytes());
-        out[8..12].copy_from_slice(&self.response_time_ms.to_le_bytes());
-        out[12..14].copy_from_slice(&(len as u16).to_le_bytes());
-        out[14..16].copy_from_slice(&self.status.to_le_bytes());
-        let mut at = HEADER;
-        for (i, field) in [self.method, self.endpoint, self.consumer, self.context]
-            .into_iter()
-            .enumerate()
-        {
-            out[16 + 2 * i..18 + 2 * i].copy_from_slice(&(field.len() as u16).to_le_bytes());
-            out[at..at + field.len()].copy_from_slice(field);
-            at += field.len();
+        let Some((head, mut text)) = out[..len].split_first_chunk_mut::<HEADER>() else {
+            return;
+        };
+        head[0..8].copy_from_slice(&self.created_at_us.to_le_bytes());
+        head[8..12].copy_from_slice(&self.response_time_ms.to_le_bytes());
+        head[12..14].copy_from_slice(&(len as u16).to_le_bytes());
+        head[14..16].copy_from_slice(&self.status.to_le_bytes());
+        head[16..18].copy_from_slice(&(self.method.len() as u16).to_le_bytes());
+        head[18..20].copy_from_slice(&(self.endpoint.len() as u16).to_le_bytes());
+        head[20..22].copy_from_slice(&(self.consumer.len() as u16).to_le_bytes());
+        head[22..24].copy_from_slice(&(self.context.len() as u16).to_le_bytes());
+        let mut put = |field: &[u8]| {
+            let (to, rest) = std::mem::take(&mut text).split_at_mut(field.len());
+            to.copy_from_slice(field);
+            text = rest;
+        };
+        put(self.method);
+        put(self.endpoint);
+        put(self.consumer);
+        if !self.context.is_empty() {
+            put(self.context);
         }
     }
 

@@ -4,7 +4,6 @@
 use std::fmt;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
-use std::time::{SystemTime, UNIX_EPOCH};
 
 use crate::buffer::Buffer;
 use crate::config::Config;
@@ -81,12 +80,4 @@ impl Shell {
     pub(crate) fn life(&self) -> Option<Arc<Life>> {
         self.life_slot().clone()
     }
-}
-
-/// Microseconds since 1970 UTC.
-#[inline]
-pub(crate) fn now_us() -> i64 {
-    SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .map_or(1, |since| since.as_micros() as i64)
 }

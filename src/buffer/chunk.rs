@@ -48,12 +48,14 @@ impl Chunk {
         self.used + len <= CHUNK_BYTES
     }
 
-    /// Appends a record that [`has_room`](Self::has_room).
-    #[inline]
-    pub(crate) fn push(&mut self, record: &RawRecord<'_>, len: usize) {
+    /// Appends a record that [`has_room`](Self::has_room). Returns how many records and bytes it holds now.
+    #[inline(always)]
+    pub(crate) fn push(&mut self, record: &RawRecord<'_>, len: usize) -> (usize, usize) {
         record.pack(&mut self.bytes[self.used..]);
-        self.used += len;
-        self.count += 1;
+        let (count, used) = (self.count + 1, self.used + len);
+        self.count = count;
+        self.used = used;
+        (count, used)
     }
 
     fn append(&mut self, packed: &[u8], count: usize) {

@@ -185,7 +185,7 @@ impl Buffer {
     }
 
     /// The hot path: keeps one record. Blocks for no longer than another thread of the same shard copies one.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn push(&self, record: &RawRecord<'_>) -> Push {
         let shard = &self.shards[shard_of_thread()];
         let len = record.packed_len();
@@ -205,13 +205,12 @@ impl Buffer {
                 None => return Push::NoMemory,
             },
         };
-        chunk.push(record, len);
-        let (count, used) = (chunk.count(), chunk.used());
+        let (count, used) = chunk.push(record, len);
         shard
             .open
             .store((count as u64) << 32 | used as u64, Ordering::Release);
         if count >= filling.max_count || used >= filling.max_bytes {
-            self.hand_over(shard, filling, &mut lock(&self.central));
+            self.hand_over_full(shard, filling);
         }
         if !filling.sender_runs {
             return Push::KeptNoSender;
@@ -233,6 +232,11 @@ impl Buffer {
         } else {
             Push::Kept
         }
+    }
+
+    #[cold]
+    fn hand_over_full(&self, shard: &Shard, filling: &mut Filling) {
+        self.hand_over(shard, filling, &mut lock(&self.central));
     }
 
     #[cold]

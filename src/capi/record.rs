@@ -8,9 +8,10 @@ use super::text::{Invalid, argument, c_argument};
 use crate::client::{RawCall, Recorded};
 use crate::process;
 use crate::record::FIELD_MAX;
+use crate::sys;
 
 /// Records the call that `read` makes of the arguments; without a client nothing is read.
-#[inline]
+#[inline(always)]
 fn submit<'a>(read: impl FnOnce() -> Result<RawCall<'a>, Invalid>) -> i32 {
     guard(MALTI_ERR_PANIC, || {
         let shell = match process::hot() {
@@ -21,7 +22,7 @@ fn submit<'a>(read: impl FnOnce() -> Result<RawCall<'a>, Invalid>) -> i32 {
             },
         };
         match read() {
-            Ok(call) => match shell.record(&call) {
+            Ok(call) => match shell.record(call) {
                 Recorded::Kept => MALTI_OK,
                 other => status_of(other),
             },
@@ -73,13 +74,14 @@ pub unsafe extern "C" fn malti_record(
     // SAFETY: by this function's contract each is NULL or a NUL-terminated string.
     submit(|| unsafe {
         Ok(RawCall {
+            // Before the text is read: the clock waits for every load before it, but none waits for the clock.
+            created_at_us: sys::now_us(),
             method: c_argument(method, FIELD_MAX),
             endpoint: c_argument(endpoint, FIELD_MAX),
             status,
             response_time_us,
             consumer: c_argument(consumer, FIELD_MAX),
             context: c_argument(context, FIELD_MAX),
-            created_at_us: 0,
         })
     })
 }
@@ -104,13 +106,16 @@ pub unsafe extern "C" fn malti_record_n(
     // SAFETY: by this function's contract each is NULL or points to its length of bytes.
     submit(|| unsafe {
         Ok(RawCall {
+            created_at_us: match created_at_unix_us {
+                0 => sys::now_us(),
+                given => given,
+            },
             method: argument("method", method, method_len, FIELD_MAX)?,
             endpoint: argument("endpoint", endpoint, endpoint_len, FIELD_MAX)?,
             status,
             response_time_us,
             consumer: argument("consumer", consumer, consumer_len, FIELD_MAX)?,
             context: argument("context", context, context_len, FIELD_MAX)?,
-            created_at_us: created_at_unix_us,
         })
     })
 }

@@ -13,7 +13,9 @@ pub(crate) use record::RawCall;
 use crate::config::Config;
 use crate::ledger::Stats;
 use crate::log::{Logger, Sink};
+use crate::record::FIELD_MAX;
 use crate::shell::{Origin, Shell};
+use crate::sys;
 
 /// One request to record. Text is cut to what the server keeps; nothing in it can harm the batch it travels in.
 #[derive(Clone, Copy, Debug)]
@@ -120,18 +122,17 @@ impl Client {
     pub fn record(&self, record: &Record<'_>) -> Recorded {
         let micros = |d: Duration| u64::try_from(d.as_micros()).unwrap_or(u64::MAX);
         let created_at = match record.created_at.map(|t| t.duration_since(UNIX_EPOCH)) {
-            None => 0,
-            // The first microsecond stands in for the epoch itself, which would read as "now".
-            Some(Ok(since)) => i64::try_from(micros(since)).unwrap_or(i64::MAX).max(1),
+            None => sys::now_us(),
+            Some(Ok(since)) => i64::try_from(micros(since)).unwrap_or(i64::MAX),
             Some(Err(_)) => -1,
         };
-        self.shell.record(&RawCall {
-            method: record.method.as_bytes(),
-            endpoint: record.endpoint.as_bytes(),
+        self.shell.record(RawCall {
+            method: kept(record.method),
+            endpoint: kept(record.endpoint),
             status: i32::from(record.status),
             response_time_us: micros(record.response_time),
-            consumer: record.consumer.unwrap_or_default().as_bytes(),
-            context: record.context.unwrap_or_default().as_bytes(),
+            consumer: kept(record.consumer.unwrap_or_default()),
+            context: kept(record.context.unwrap_or_default()),
             created_at_us: created_at,
         })
     }
@@ -155,6 +156,11 @@ impl Client {
     pub fn stats(&self) -> Stats {
         self.shell.stats()
     }
+}
+
+/// What of a field is looked at.
+fn kept(text: &str) -> &[u8] {
+    &text.as_bytes()[..text.len().min(FIELD_MAX)]
 }
 
 impl Drop for Client {

@@ -3,11 +3,11 @@
 use super::Recorded;
 use crate::buffer::Push;
 use crate::log::Level;
-use crate::record::{CREATED_AT_MAX_US, FIELD_MAX, RESPONSE_TIME_MAX_MS, RawRecord};
-use crate::shell::{Shell, now_us};
+use crate::record::{CREATED_AT_MAX_US, RESPONSE_TIME_MAX_MS, RawRecord};
+use crate::shell::Shell;
 use std::sync::PoisonError;
 
-/// The arguments of one call, unchecked.
+/// The arguments of one call, unchecked, but their text already cut to [`FIELD_MAX`](crate::record::FIELD_MAX) bytes.
 #[derive(Clone, Copy)]
 pub(crate) struct RawCall<'a> {
     pub(crate) method: &'a [u8],
@@ -16,41 +16,36 @@ pub(crate) struct RawCall<'a> {
     pub(crate) response_time_us: u64,
     pub(crate) consumer: &'a [u8],
     pub(crate) context: &'a [u8],
-    /// 0: now.
     pub(crate) created_at_us: i64,
 }
 
 impl Shell {
     /// Records one request: checks, the clock, a copy under an uncontended lock.
-    #[inline]
-    pub(crate) fn record(&self, call: &RawCall<'_>) -> Recorded {
+    // Always: else the caller lays out and this reads back eleven words.
+    #[inline(always)]
+    pub(crate) fn record(&self, call: RawCall<'_>) -> Recorded {
         if call.method.is_empty() {
             return self.complain("method", || "it is missing or empty".to_owned());
         }
-        if !(100..=999).contains(&call.status) {
-            return self.complain("status", || format!("{} is not in 100–999", call.status));
+        // Closures that borrowed `call` would keep all of it out of registers.
+        let (status, us) = (call.status, call.created_at_us);
+        if !(100..=999).contains(&status) {
+            return self.complain("status", move || format!("{status} is not in 100–999"));
         }
-        if !(0..=CREATED_AT_MAX_US).contains(&call.created_at_us) {
-            return self.complain("created_at", || {
-                format!(
-                    "{} is not in 1970–9999 (microseconds since 1970 UTC)",
-                    call.created_at_us
-                )
+        if !(0..=CREATED_AT_MAX_US).contains(&us) {
+            return self.complain("created_at", move || {
+                format!("{us} is not in 1970–9999 (microseconds since 1970 UTC)")
             });
         }
         let record = RawRecord {
-            method: kept(call.method),
-            endpoint: kept(call.endpoint),
-            status: call.status as u16,
+            method: call.method,
+            endpoint: call.endpoint,
+            status: status as u16,
             response_time_ms: (call.response_time_us / 1000).min(u64::from(RESPONSE_TIME_MAX_MS))
                 as u32,
-            consumer: kept(call.consumer),
-            context: kept(call.context),
-            created_at_us: if call.created_at_us == 0 {
-                now_us()
-            } else {
-                call.created_at_us
-            },
+            consumer: call.consumer,
+            context: call.context,
+            created_at_us: us,
         };
         match self.buffer.push(&record) {
             Push::Kept => Recorded::Kept,
@@ -111,9 +106,4 @@ impl Shell {
         }
         Recorded::Invalid(field)
     }
-}
-
-#[inline]
-fn kept(field: &[u8]) -> &[u8] {
-    &field[..field.len().min(FIELD_MAX)]
 }

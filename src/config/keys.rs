@@ -202,7 +202,7 @@ pub(super) static KEYS: &[Key] = &[
         retry_delay,
         1,
         0..=86_400,
-        "delay before the first retry; it doubles with each, and is never more than 60"
+        "longest delay before the first retry, drawn at random; it doubles with each, up to 60"
     ),
     seconds!(http_timeout, 30, 0.01..=86_400, "time for a whole request"),
     integer!(
@@ -217,11 +217,13 @@ pub(super) static KEYS: &[Key] = &[
         0..=100,
         "idle connections kept while sending"
     ),
-    integer!(
+    key!(
         overflow_threshold_percent,
-        90,
-        1..=100,
-        "fill of the buffer at which sending starts at once and goes parallel"
+        "90",
+        "a number from 1 to 100; a fraction is dropped",
+        "fill of the buffer at which sending starts at once and goes parallel",
+        percent,
+        ToString::to_string
     ),
     boolean!(
         clean_mode,
@@ -261,7 +263,7 @@ pub(super) static KEYS: &[Key] = &[
         trusted_proxies,
         "",
         "addresses and networks between commas, such as 10.0.0.0/8",
-        "peers whose X-Forwarded-For is believed",
+        "peers whose X-Forwarded-For is believed; when unset, everybody's",
         network
     ),
     list!(
@@ -377,8 +379,8 @@ pub(super) fn find(name: &str) -> Option<&'static Key> {
 pub(super) fn nearest(name: &str) -> &'static str {
     let name = name.to_ascii_lowercase();
     let name = name.strip_prefix("malti_").unwrap_or(&name);
-    let distance = |key: &&Key| edit_distance(name, key.name);
-    KEYS.iter().min_by_key(distance).map_or("", |key| key.name)
+    let far = |key: &&Key| distance(name, key.name);
+    KEYS.iter().min_by_key(far).map_or("", |key| key.name)
 }
 
 /// The key that an unknown name is likely to be a misspelling of.
@@ -388,22 +390,12 @@ pub(super) fn likely(name: &str) -> Option<&'static str> {
     }
     let meant = nearest(name);
     let slips = if meant.len() > 4 { 2 } else { 1 };
-    (edit_distance(name, meant) <= slips).then_some(meant)
+    (distance(name, meant) <= slips).then_some(meant)
 }
 
-/// Characters to insert, delete or replace to make one text the other (Levenshtein). No key has more than
-/// a few dozen characters, so that the rest of a long text is left.
-fn edit_distance(one: &str, other: &str) -> usize {
-    let other: Vec<char> = other.chars().collect();
-    let mut row: Vec<usize> = (0..=other.len()).collect();
-    for (i, a) in one.chars().take(64).enumerate() {
-        let mut diagonal = row[0];
-        row[0] = i + 1;
-        for (j, b) in other.iter().enumerate() {
-            let replaced = diagonal + usize::from(a != *b);
-            diagonal = row[j + 1];
-            row[j + 1] = replaced.min(row[j] + 1).min(diagonal + 1);
-        }
-    }
-    row[other.len()]
+/// Characters to insert, delete or replace to make one text the other. No key has more than a few dozen characters,
+/// so that the rest of a long text is left.
+fn distance(one: &str, other: &str) -> usize {
+    let one: String = one.chars().take(64).collect();
+    strsim::levenshtein(&one, other)
 }

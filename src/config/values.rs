@@ -81,6 +81,16 @@ pub(super) fn integer<T: TryFrom<u64>>(text: &str, range: RangeInclusive<u64>) -
     number.ok_or("out of range".into())
 }
 
+/// malti-telemetry's documentation writes `90.0`.
+pub(super) fn percent<T: TryFrom<u64>>(text: &str) -> Parsed<T> {
+    match text.trim().split_once('.') {
+        Some((whole, part)) if part.bytes().all(|byte| byte.is_ascii_digit()) => {
+            integer(whole, 1..=100)
+        }
+        _ => integer(text, 1..=100),
+    }
+}
+
 pub(super) fn seconds(text: &str, range: RangeInclusive<f64>) -> Parsed<Duration> {
     let text = text.trim();
     // `parse` alone would also take "inf", "nan" and "1e9".

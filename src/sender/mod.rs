@@ -14,7 +14,8 @@ use crate::ledger::State;
 use crate::log::Level;
 use crate::outcome::{Fault, Outcome};
 use crate::retry::{Backoff, capped};
-use crate::shell::{Life, Shell, now_us};
+use crate::shell::{Life, Shell};
+use crate::sys;
 use crate::transport::Round;
 use worker::Worker;
 
@@ -78,7 +79,7 @@ struct Sender {
 impl Sender {
     fn new(shell: Arc<Shell>, life: Arc<Life>) -> Self {
         let config = &life.config;
-        let seed = now_us() as u64 ^ u64::from(std::process::id()) << 32;
+        let seed = sys::now_us() as u64 ^ u64::from(std::process::id()) << 32;
         let mut backoff = Backoff::new(config.retry_delay, seed);
         let next_round = Instant::now() + backoff.interval(config.batch_interval);
         Sender {
@@ -348,14 +349,17 @@ impl Sender {
     }
 
     fn round_is_done(&mut self) {
-        let now = Instant::now();
-        if self.next_round <= now || self.trouble.take().is_some() {
+        let interval_is_over = self.next_round <= Instant::now();
+        if interval_is_over || self.trouble.take().is_some() {
             self.plan_next(Duration::ZERO);
         }
         let mut central = self.shell.buffer.central();
         if !self.over(&central) {
             central.counters.state = State::Idle;
-            central.trim_free();
+            // Not after each round: the next burst would allocate it all again, in the host's threads.
+            if interval_is_over {
+                central.trim_free();
+            }
         }
         drop(central);
         self.report_overflow();

@@ -4,7 +4,8 @@ use crate::buffer::Batch;
 use crate::config::Compression;
 use crate::log::Level;
 use crate::outcome::{Outcome, judge};
-use crate::shell::{Life, Shell, now_us};
+use crate::shell::{Life, Shell};
+use crate::sys;
 use crate::transport::{Round, Transport};
 use crate::wire::{Body, Framing, Writer};
 
@@ -83,7 +84,7 @@ impl Worker {
                 Outcome::Sent => {
                     counters.batches += 1;
                     counters.bytes_sent += length;
-                    counters.last_success_unix_ms = now_us() / 1000;
+                    counters.last_success_unix_ms = sys::now_us() / 1000;
                 }
                 Outcome::Retry(fault) => counters.last_error = Some(fault.why.clone()),
                 Outcome::Misconfigured(why) | Outcome::Refused { why, .. } => {

@@ -1,4 +1,4 @@
-//! Everything that differs by platform: fork, pinning, signals, threads, standard error.
+//! Everything that differs by platform: fork, pinning, signals, threads, standard error, the clock.
 
 mod fork_cell;
 #[cfg(unix)]
@@ -8,6 +8,10 @@ mod windows;
 
 pub(crate) use fork_cell::{ForkCell, LeakCell};
 #[cfg(unix)]
-pub(crate) use unix::{on_fork_child, pin_image, process_ending, spawn, strnlen, write_stderr};
+pub(crate) use unix::{
+    now_us, on_fork_child, pin_image, process_ending, spawn, strnlen, write_stderr,
+};
 #[cfg(windows)]
-pub(crate) use windows::{on_fork_child, pin_image, process_ending, spawn, strnlen, write_stderr};
+pub(crate) use windows::{
+    now_us, on_fork_child, pin_image, process_ending, spawn, strnlen, write_stderr,
+};

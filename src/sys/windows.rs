@@ -52,6 +52,13 @@ pub(crate) fn write_stderr(line: &[u8]) {
     let _ = std::io::stderr().write_all(line);
 }
 
+/// Microseconds since 1970 UTC, at least 1.
+pub(crate) fn now_us() -> i64 {
+    std::time::SystemTime::now()
+        .duration_since(std::time::UNIX_EPOCH)
+        .map_or(1, |since| since.as_micros() as i64)
+}
+
 /// Length of a NUL-terminated string, at most `most`.
 ///
 /// # Safety

@@ -3,6 +3,8 @@
 #include "test.h"
 
 #include <pthread.h>
+#include <signal.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 
 #define OF_PARENT 30
@@ -79,6 +81,24 @@ static void plain(void)
     unlink(path);
 }
 
+/* The bare system call runs no fork handler: the kernel itself must have emptied the child's client. */
+static void by_bare_clone(void)
+{
+#if defined(__linux__) && defined(__x86_64__)
+    char url[256];
+    const char *path = temp_file(url, sizeof url);
+    CHECK_INT(start(settings("url", url, "service_name", "fork", "log", "off", NULL)), MALTI_OK);
+    record("parent", OF_PARENT);
+    long child = syscall(SYS_clone, SIGCHLD, 0, 0, 0, 0);
+    if (child == 0)
+        _exit(ledger().recorded != 0);
+    CHECK_INT(status_of((pid_t)child), 0);
+    CHECK_INT(ledger().recorded, OF_PARENT);
+    CHECK_INT(malti_shutdown(20000), MALTI_OK);
+    unlink(path);
+#endif
+}
+
 /* Locks of the parent's threads may be held at the fork; the child waits for none of them. */
 static void in_the_middle_of_it(void)
 {
@@ -137,6 +157,7 @@ int main(void)
 {
     test_begin();
     plain();
+    by_bare_clone();
     in_the_middle_of_it();
     with_callback();
     return test_end();

@@ -1,0 +1,249 @@
+"""The README's snippets, run as they stand there, against a real receiver.
+
+Only ports and places are replaced: a test takes free ports, and works in a folder of its own that
+looks like a checkout.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import socket
+import subprocess
+import sys
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+# The helpers of the Python binding's tests.
+sys.path.append(str(Path(__file__).resolve().parents[2] / "bindings" / "python" / "tests"))
+
+from harness import PATIENCE, ROOT, Process, Receiver, until
+
+README = (ROOT / "README.md").read_text("utf-8")
+FENCED = re.findall(r"^```(\S*)\n(.*?)^```$", README, re.DOTALL | re.MULTILINE)
+# Cargo may have to compile everything first.
+BUILD_WITHIN_S = 900
+
+# The blocks that tests here ask for: language, and how each begins.
+BLOCKS = {
+    "picture": ("text", "  your service"),
+    "two commands": ("sh", "make demo"),
+    "receiver": ("sh", "make lib receiver"),
+    "three lines": ("sh", "export MALTI_URL"),
+    "application": ("python", "from fastapi"),
+    "server": ("sh", "MALTI_BATCH_INTERVAL=1 "),
+    "c program": ("c", "#include <inttypes.h>"),
+    "c from the checkout": ("sh", "cc "),
+    "c installed": ("sh", "make install"),
+    "dependency": ("toml", "[dependencies]"),
+    "rust program": ("rust", "use std::time"),
+    "log lines": ("text", "malti: warn"),
+}
+
+
+def block(name: str) -> str:
+    language, start = BLOCKS[name]
+    found = [text for kind, text in FENCED if kind == language and text.startswith(start)]
+    assert len(found) == 1, f"blocks in {language} that begin with {start!r}: {len(found)}"
+    return found[0]
+
+
+def environment(**more: str) -> dict[str, str]:
+    """A newcomer's: no settings, nothing that make and nox said, only their tools."""
+    theirs = ("MALTI_", "MAKE", "MFLAGS", "PYTHONPATH", "PREFIX", "DESTDIR")
+    env = {name: value for name, value in os.environ.items() if not name.startswith(theirs)}
+    env["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), env.get("PATH", os.defpath)])
+    env["PYTHONDONTWRITEBYTECODE"] = "1"
+    return {**env, **more}
+
+
+def shell(
+    text: str, folder: Path, within_s: float = PATIENCE, **env: str
+) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        ["sh", "-e", "-c", text],
+        cwd=folder,
+        env=environment(**env),
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=within_s,
+        check=False,
+    )
+
+
+def fetch(url: str) -> tuple[int, bytes]:
+    # No proxy: this is for our own machine.
+    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    with opener.open(url, timeout=PATIENCE) as answer:
+        return answer.status, answer.read()
+
+
+class Quickstart(Receiver):
+    """The receiver as the README starts it, but on a free port."""
+
+    def __init__(self) -> None:
+        build, command = block("receiver").splitlines()
+        assert build == "make lib receiver"
+        here = f"cd '{ROOT}'; exec {command} --listen 127.0.0.1:0"
+        Process.__init__(self, ["sh", "-c", here], environment())
+        self.printed = [self.line() for _ in range(3)]
+        self.url = self.printed[0].partition("=")[2]
+        self.port = int(self.url.rpartition(":")[2])
+
+    def exports(self) -> str:
+        """The README's three lines, with the port that it listens on."""
+        return block("three lines").replace("http://127.0.0.1:8080", self.url)
+
+
+@pytest.fixture
+def receiver() -> Iterator[Quickstart]:
+    process = Quickstart()
+    yield process
+    process.kill()
+
+
+@pytest.fixture
+def checkout(tmp_path: Path) -> Path:
+    """What a checkout holds that the snippets name, and the two programs."""
+    for name in ("bindings", "include", "target"):
+        (tmp_path / name).symlink_to(ROOT / name)
+    (tmp_path / "app.py").write_text(block("application"), "utf-8")
+    (tmp_path / "hello.c").write_text(block("c program"), "utf-8")
+    return tmp_path
+
+
+def assert_alice(records: list[dict[str, Any]]) -> None:
+    """One record, as the C and the Rust program make it."""
+    names = ("service", "method", "endpoint", "status", "response_time", "consumer")
+    alice = ("my-service", "GET", "/users/{user_id}", 200, 1, "alice")
+    assert [tuple(record[name] for name in names) for record in records] == [alice]
+
+
+def test_every_block_is_known() -> None:
+    known = [block(name) for name in BLOCKS]
+    unknown = [f"```{kind}\n{text}" for kind, text in FENCED if text not in known]
+    assert not unknown, f"no test runs this:\n{''.join(unknown)}"
+    fences = [line for line in README.splitlines() if line.lstrip().startswith(("```", "~~~"))]
+    assert len(fences) == 2 * len(known), "a fence that the tests do not see"
+
+
+def test_picture() -> None:
+    header = (ROOT / "include" / "malti.h").read_text("utf-8")
+    named = re.findall(r"malti_\w+", block("picture"))
+    assert named
+    assert [name for name in named if f" {name}" not in header] == []
+
+
+def test_two_commands() -> None:
+    # Only that make knows them: they run the tests, and these are among them.
+    for line in block("two commands").splitlines():
+        make, target = line.split()
+        done = shell(f"{make} --dry-run {target}", ROOT)
+        assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_receiver_prints_the_three_lines_and_has_a_page(receiver: Quickstart) -> None:
+    assert receiver.printed == receiver.exports().splitlines()
+    status, page = fetch(receiver.url)
+    assert status == 200
+    assert b"<html" in page.lower()
+
+
+def test_python(receiver: Quickstart, checkout: Path) -> None:
+    serve = block("server").replace("--port 8081", "--port 0")
+    command = f"cd '{checkout}'\n{receiver.exports()}exec env {serve}"
+    path = re.search(r"Open <http://127\.0\.0\.1:8081(/\S*)>", README)
+    assert path is not None
+    server = Process(["sh", "-c", command], environment())
+    try:
+        running = re.compile(r"Uvicorn running on (http://[\w.:]+)")
+
+        def started() -> re.Match[str] | None:
+            assert server.child.poll() is None, "".join(server.errors)
+            return running.search("".join(server.errors))
+
+        url = until("uvicorn", started)[1]
+        assert fetch(url + path[1])[0] == 200
+        (record,) = receiver.wait_for(1)
+        names = ("service", "method", "endpoint", "status", "consumer")
+        expected = ["my-service", "GET", path[1], 200, "anonymous"]
+        assert [record[name] for name in names] == expected
+    finally:
+        server.kill()
+
+
+def test_c_from_the_checkout(receiver: Quickstart, checkout: Path) -> None:
+    done = shell(receiver.exports() + block("c from the checkout"), checkout)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "recorded 1, sent 1\n", "")
+    assert_alice(receiver.records())
+    # It is also what its authors would call clean.
+    strict = "cc -std=c99 -Wall -Wextra -Wpedantic -Werror -Iinclude -fsyntax-only hello.c"
+    done = shell(strict, checkout)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_c_installed(receiver: Quickstart, checkout: Path) -> None:
+    if shell("command -v pkg-config", checkout).returncode != 0:
+        pytest.skip("pkg-config is not installed (make doctor)")
+    home = checkout / "home"
+    # With another home, Rust is still where it was.
+    rust = {
+        name: os.environ.get(name, str(Path.home() / folder))
+        for name, folder in (("CARGO_HOME", ".cargo"), ("RUSTUP_HOME", ".rustup"))
+    }
+    script = block("c installed").replace("make install", f"make -C '{ROOT}' install")
+    script = receiver.exports() + script
+    done = shell(script, checkout, BUILD_WITHIN_S, HOME=str(home), **rust)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.endswith("recorded 1, sent 1\n")
+    assert_alice(receiver.records())
+    there = [path for path in home.rglob("*") if path.is_file()]
+    assert there
+    remove = f"make -C '{ROOT}' uninstall PREFIX=\"$HOME/.local\""
+    assert shell(remove, checkout, HOME=str(home), **rust).returncode == 0
+    assert [path for path in there if path.exists()] == []
+
+
+def test_rust(receiver: Quickstart) -> None:
+    # In one place, so that a second run compiles next to nothing.
+    package = ROOT / "target" / "readme"
+    (package / "src").mkdir(parents=True, exist_ok=True)
+    (package / "src" / "main.rs").write_text(block("rust program"), "utf-8")
+    dependency = block("dependency").replace('"../libmalti"', f'"{ROOT}"')
+    head = '[package]\nname = "hello"\nversion = "0.1.0"\nedition = "2024"\n\n[workspace]\n\n'
+    (package / "Cargo.toml").write_text(head + dependency, "utf-8")
+    # The versions that the rest of the project was tested with, which are here already.
+    (package / "Cargo.lock").write_bytes((ROOT / "Cargo.lock").read_bytes())
+    run = f"{receiver.exports()}cargo run --quiet --offline"
+    done = shell(run, package, BUILD_WITHIN_S, CARGO_TARGET_DIR=str(ROOT / "target"))
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.startswith("recorded 1 = sent 1 + buffered 0 + in flight 0 ")
+    assert_alice(receiver.records())
+
+
+def test_log_lines(receiver: Quickstart, checkout: Path) -> None:
+    compile_and_run = block("c from the checkout")
+    # A port that is ours, and on which nobody listens.
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        nowhere = f"http://127.0.0.1:{taken.getsockname()[1]}"
+        exports = receiver.exports().replace(receiver.url, nowhere)
+        down = shell(exports + compile_and_run, checkout)
+    exports = receiver.exports().replace("demo-key", "another-key")
+    refused = shell(exports + compile_and_run, checkout)
+    logged = (down.stderr + refused.stderr).replace(nowhere, receiver.url)
+    expected = block("log lines").replace("http://127.0.0.1:8080", receiver.url)
+    lines = [line for line in logged.splitlines() if line.startswith("malti: ")]
+    # Both programs end with the same one.
+    assert sorted(set(lines)) == sorted(expected.splitlines())
+    assert "malti_flush: rejected" in refused.stderr
+    for done in (down, refused):
+        assert done.returncode == 1
+        assert "malti_shutdown: timed out" in done.stderr
+        assert done.stdout == "recorded 1, sent 0\n"
+    assert receiver.records() == []
