@@ -72,7 +72,7 @@ lint: $(NOX) $(CARGO_DENY) ## format, lints, docs, licences, types, shell
 
 .PHONY: bench
 bench: receiver lib $(NOX) ## measure, each figure beside its baseline and its target
-	$(CARGO) bench --locked
+	@$(PYTHON) .ci/bench.py
 
 .PHONY: cross
 cross: $(NOX) $(TOOLCHAIN) ## build the library for Windows, macOS, musl and arm64
