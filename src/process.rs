@@ -23,8 +23,8 @@ static HOT: ForkCell<Shell> = ForkCell::new();
 static SHELL: ForkCell<Shell> = ForkCell::new();
 /// What an init left behind, until the last owner's shutdown. Leaked, so that children can read it.
 static TENURE: LeakCell<Tenure> = LeakCell::new();
-/// The tenure that was leaked last: used again by an init with the same settings, so that cycles of init and shutdown
-/// don't grow.
+/// The tenure that was leaked last, and through it those before: used again by an init with the same settings, so that
+/// cycles of init and shutdown don't grow.
 static LAST: LeakCell<Tenure> = LeakCell::new();
 /// A binding pulls log lines.
 static PULLS: AtomicBool = AtomicBool::new(false);
@@ -38,6 +38,8 @@ pub(crate) struct Tenure {
     pid: u32,
     addresses: LeakCell<Vec<SocketAddr>>,
     owners: AtomicU32,
+    /// The one leaked before it: found again by a later init, and by tools that look for leaks.
+    previous: Option<&'static Tenure>,
 }
 
 /// Why there is no client to call.
@@ -118,6 +120,10 @@ pub(crate) fn running() -> Result<&'static Shell, Absent> {
     if !inherited.config.is_enabled() {
         return Err(Absent::Disabled);
     }
+    // A log line is being said by whoever has the turn: waiting here would be for ever.
+    if log::in_callback() {
+        return Err(Absent::NotRunning);
+    }
     let Some(_turn) = Turn::take(None) else {
         return Err(Absent::NotRunning);
     };
@@ -175,25 +181,27 @@ pub(crate) fn init(config: Config, callback: Option<Sink>) -> Result<Started, In
         Sink::Stderr
     });
     let pid = std::process::id();
-    let same = LAST.get().filter(|last| {
+    let same = std::iter::successors(LAST.get(), |t| t.previous).find(|t| {
         let same_sink = matches!(
-            (&last.sink, &sink),
+            (&t.sink, &sink),
             (Sink::Pull, Sink::Pull) | (Sink::Stderr, Sink::Stderr)
         );
-        last.pid == pid && same_sink && last.config.difference(&config).is_none()
+        t.pid == pid && same_sink && t.config.difference(&config).is_none()
     });
     let tenure = same.unwrap_or_else(|| {
         let rules = config.rules();
-        Box::leak(Box::new(Tenure {
+        let leaked: &'static Tenure = Box::leak(Box::new(Tenure {
             config: Arc::new(config),
             rules,
             sink,
             pid,
             addresses: LeakCell::new(),
             owners: AtomicU32::new(0),
-        }))
+            previous: LAST.get(),
+        }));
+        LAST.set(leaked);
+        leaked
     });
-    LAST.set(tenure);
     open(tenure).map_err(InitError::Unusable)?;
     tenure.owners.store(1, Ordering::Release);
     TENURE.set(tenure);

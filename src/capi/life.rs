@@ -10,6 +10,7 @@ use super::text::put;
 use crate::client::FlushError;
 use crate::config::Config;
 use crate::process::{self, InitError, Started};
+use crate::shell::Shell;
 
 /// Starts the process-wide client with a copy of `config` (NULL: the environment alone). Returns at once: no network
 /// I/O, and no thread before the first record.
@@ -73,6 +74,14 @@ fn status_of(flushed: Result<(), FlushError>) -> i32 {
     }
 }
 
+/// The client to wait for, or the answer where there is none to wait for.
+fn running() -> Result<&'static Shell, i32> {
+    if process::in_log_callback() {
+        return Err(MALTI_ERR_WOULD_DEADLOCK);
+    }
+    process::running().map_err(i32::from)
+}
+
 fn millis(timeout_ms: u32) -> Duration {
     Duration::from_millis(u64::from(timeout_ms))
 }
@@ -85,9 +94,9 @@ fn millis(timeout_ms: u32) -> Duration {
 /// them. MALTI_NOT_RUNNING, MALTI_DISABLED: nothing to do. Any thread.
 #[unsafe(no_mangle)]
 pub extern "C" fn malti_flush(timeout_ms: u32) -> i32 {
-    guard(MALTI_ERR_PANIC, || match process::running() {
+    guard(MALTI_ERR_PANIC, || match running() {
         Ok(shell) => status_of(shell.flush(millis(timeout_ms))),
-        Err(absent) => absent.into(),
+        Err(status) => status,
     })
 }
 
@@ -96,9 +105,9 @@ pub extern "C" fn malti_flush(timeout_ms: u32) -> i32 {
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn malti_flush_begin(ticket: *mut u64) -> i32 {
     guard(MALTI_ERR_PANIC, || {
-        let shell = match process::running() {
+        let shell = match running() {
             Ok(shell) => shell,
-            Err(absent) => return absent.into(),
+            Err(status) => return status,
         };
         // SAFETY: by contract NULL or writable.
         let Some(ticket) = (unsafe { ticket.as_mut() }) else {
@@ -119,9 +128,9 @@ pub unsafe extern "C" fn malti_flush_begin(ticket: *mut u64) -> i32 {
 /// any thread.
 #[unsafe(no_mangle)]
 pub extern "C" fn malti_flush_wait(ticket: u64, timeout_ms: u32) -> i32 {
-    guard(MALTI_ERR_PANIC, || match process::running() {
+    guard(MALTI_ERR_PANIC, || match running() {
         Ok(shell) => status_of(shell.flush_wait(ticket, millis(timeout_ms))),
-        Err(absent) => absent.into(),
+        Err(status) => status,
     })
 }
 
