@@ -73,7 +73,10 @@ impl Worker {
     fn exchange(&mut self, shell: &Shell, life: &Life, round: &Round, gzip: bool) -> Outcome {
         let body = self.body.bytes();
         let length = body.len() as u64;
-        let answer = round.post(body, gzip);
+        let mut answer = round.post(body, gzip);
+        if let (Ok(answer), Some(key)) = (&mut answer, life.config.api_key()) {
+            mask(&mut answer.body, key.expose());
+        }
         let status = answer.as_ref().ok().map(|a| a.status);
         let outcome = judge(answer);
         let mut central = shell.buffer.central();
@@ -95,5 +98,34 @@ impl Worker {
             }
         }
         outcome
+    }
+}
+
+/// A server that echoes the request must not bring the key into a log line.
+fn mask(body: &mut Vec<u8>, key: &str) {
+    if !key.is_empty() && memchr::memmem::find(body, key.as_bytes()).is_some() {
+        *body = String::from_utf8_lossy(body)
+            .replace(key, "***")
+            .into_bytes();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::mask;
+
+    #[test]
+    fn an_echoed_key_is_masked() {
+        let mut body = b"x-api-key: s3cret \xff s3cret".to_vec();
+        mask(&mut body, "s3cret");
+        assert_eq!(
+            String::from_utf8_lossy(&body),
+            "x-api-key: *** \u{fffd} ***"
+        );
+        mask(&mut body, "");
+        assert_eq!(
+            String::from_utf8_lossy(&body),
+            "x-api-key: *** \u{fffd} ***"
+        );
     }
 }

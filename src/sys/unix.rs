@@ -83,7 +83,18 @@ pub(crate) fn spawn(
 
 /// Writes to standard error by itself: `std::io::stderr()` has a lock, which a forked child may inherit held. A reader
 /// that has gone away must not end the host: SIGPIPE is blocked meanwhile and, if it is ours, taken.
+///
+/// A pipe that nobody reads must not hold the host up either: where the line finds no room, it is let go.
 pub(crate) fn write_stderr(line: &[u8]) {
+    let mut room = libc::pollfd {
+        fd: 2,
+        events: libc::POLLOUT,
+        revents: 0,
+    };
+    // SAFETY: one entry, writable.
+    if unsafe { libc::poll(&mut room, 1, 0) } != 1 || room.revents & libc::POLLOUT == 0 {
+        return;
+    }
     // SAFETY: the sets are initialised before use; the buffer is valid for its length; descriptor 2 may be closed,
     // which is an error that nobody can be told of.
     unsafe {

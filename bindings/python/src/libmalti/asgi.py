@@ -195,15 +195,17 @@ class _Exchange:
         await self._inner_send(message)
 
     async def _peek(self, loop: asyncio.AbstractEventLoop) -> None:
-        self._look = loop.create_task(self._keep())
+        look = self._look = loop.create_task(self._keep())
         try:
             await asyncio.sleep(0)
-            self._look.cancel()
-            await asyncio.wait({self._look})
-            if not self._look.cancelled():
+            look.cancel()
+            await asyncio.wait({look})
+            if not look.cancelled():
                 # A fault of the server's; the application meets it when it receives.
-                self._look.exception()
+                look.exception()
         finally:
+            # Also where the application is cancelled here: a look that went on would take its next message.
+            look.cancel()
             self._look = None
 
     async def _keep(self) -> None:
