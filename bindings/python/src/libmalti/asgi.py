@@ -204,7 +204,7 @@ class _Exchange:
                 # A fault of the server's; the application meets it when it receives.
                 look.exception()
         finally:
-            # Also where the application is cancelled here: a look that went on would take its next message.
+            # Also where the application is cancelled here: a look that goes on takes its message.
             look.cancel()
             self._look = None
 
