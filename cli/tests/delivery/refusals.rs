@@ -99,7 +99,8 @@ fn unnamed_ones_are_found_by_halves() {
 fn a_server_that_refuses_everything_is_a_configuration_fault() {
     let receiver = Receiver::start();
     receiver.set_faults(&json!([{ "status": 422, "times": 200, "body": { "detail": "no" } }]));
-    let host = Host::to(&receiver, &[("batch_size", "100")]);
+    // One batch, so that the flush alone makes the round.
+    let host = Host::to(&receiver, &[("batch_size", "400")]);
     host.record(0..250);
     assert_eq!(host.client.flush(SOON), Err(FlushError::Rejected));
     let stats = host.client.stats();
