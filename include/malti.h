@@ -103,8 +103,9 @@ typedef struct malti_config malti_config;
 /**
  * Takes a log line: `level` is 1 error, 2 warn, 3 info, 4 debug; `line` is NUL-terminated UTF-8 without a line end, valid
  * during the call; `userdata` is what malti_config_set_log was given. Runs on the thread "malti-sender" or inside
- * malti_init and malti_shutdown, with no lock held. Inside it only malti_record*, malti_stats_* and malti_version are
- * allowed; flush and shutdown answer MALTI_ERR_WOULD_DEADLOCK.
+ * malti_init, malti_flush* and malti_shutdown, never inside malti_record*, with no lock held; on several threads at once
+ * where several have something to say. Inside it only malti_record*, malti_stats_* and malti_version are allowed; init,
+ * flush and shutdown answer MALTI_ERR_WOULD_DEADLOCK.
  */
 typedef void (*malti_log_fn)(int32_t level, const char *line, void *userdata);
 
@@ -275,7 +276,8 @@ void malti_config_free(malti_config *config);
  * MALTI_ERR_WOULD_DEADLOCK: called inside the log callback; nothing done.
  *
  * Each MALTI_OK and MALTI_ALREADY_RUNNING is to be paired with one malti_shutdown. A child that is forked later has a
- * client of its own, with the same settings and owners and an empty buffer. Any thread.
+ * client of its own, with the same settings and owners and an empty buffer. While another thread's malti_shutdown
+ * delivers, it waits for that. Any thread.
  */
 int32_t malti_init(const malti_config *config,
                    char *errbuf,
@@ -311,10 +313,12 @@ int32_t malti_flush_wait(uint64_t ticket,
  * client; an earlier owner's call only flushes. Returns by its deadline, always. Where the server refuses connections
  * it gives up at once. malti_init may follow.
  *
- * MALTI_OK: everything was delivered or had been counted. MALTI_ERR_TIMED_OUT: stopped (or flushed) all the same, but
- * some records were not confirmed; they are counted `dropped_shutdown`, and one log line gives the ledger.
+ * MALTI_OK: everything was delivered or had been counted. MALTI_ERR_TIMED_OUT: stopped all the same, but some records
+ * were not confirmed; they are counted `dropped_shutdown`, and one log line gives the ledger. From an earlier owner's
+ * call it means that the flush did not end in time: nothing is lost by it, delivery goes on.
  * MALTI_NOT_RUNNING, MALTI_DISABLED: nothing to do. MALTI_ERR_WOULD_DEADLOCK: called inside the log callback; nothing
- * done. Any thread; not in a signal handler. A C host calls it before it ends: the library has no exit hook.
+ * done. Any thread; not in a signal handler. A C host calls it before it ends: the library has no exit hook, and a main
+ * thread that ends by pthread_exit leaves the thread "malti-sender" behind, which keeps the process alive.
  */
 int32_t malti_shutdown(uint32_t timeout_ms);
 

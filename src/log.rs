@@ -107,15 +107,34 @@ impl Logger {
     /// Logs one line; `format_args!(…)` costs nothing where the level is not taken. Control characters
     /// are escaped, so that one call is always one line, and a long text is cut.
     pub fn log(&self, level: Level, text: impl fmt::Display) {
-        if !self.takes(level) {
+        // A callback that causes a line must not be called for it again, without end.
+        if matches!(self.sink, Sink::Callback(_)) && in_callback() {
+            if self.takes(level) {
+                write_line(level, &Line::of(text));
+            }
             return;
         }
-        let line = Line::of(text);
-        match &self.sink {
-            // A callback that causes a line must not be called for it again, without end.
-            Sink::Callback(callback) if !in_callback() => call(callback, level, &line),
-            Sink::Callback(_) | Sink::Stderr => write_line(level, &line),
-            Sink::Pull => self.ring().push(level, line),
+        self.log_later(level, text);
+        self.say_deferred();
+    }
+
+    /// The same without I/O and without a callback, for threads that may do neither: the line waits in the ring for
+    /// [`say_deferred`](Self::say_deferred).
+    pub fn log_later(&self, level: Level, text: impl fmt::Display) {
+        if self.takes(level) {
+            self.ring().push(level, Line::of(text));
+        }
+    }
+
+    /// Whether [`say_deferred`](Self::say_deferred) has something to say.
+    pub fn has_deferred(&self) -> bool {
+        !matches!(self.sink, Sink::Pull) && !self.ring().lines.is_empty()
+    }
+
+    /// Says the lines that wait. Where the host pulls them they go on waiting.
+    pub fn say_deferred(&self) {
+        if !matches!(self.sink, Sink::Pull) {
+            self.drain();
         }
     }
 
@@ -124,10 +143,17 @@ impl Logger {
         self.ring().pop()
     }
 
-    /// Writes the lines that nobody pulled to standard error.
-    pub fn drain_to_stderr(&self) {
+    /// Says all that waits, also what nobody pulled: that goes to standard error.
+    pub fn drain(&self) {
+        // Whoever called the callback goes on with the next line when it returns.
+        if in_callback() {
+            return;
+        }
         while let Some((level, line)) = self.next() {
-            write_line(level, &line);
+            match &self.sink {
+                Sink::Callback(callback) => call(callback, level, &line),
+                _ => write_line(level, &line),
+            }
         }
     }
 
@@ -330,7 +356,7 @@ mod tests {
     fn draining_empties_the_ring() {
         let logger = pull(Level::Debug);
         logger.log(Level::Debug, "a line that a test leaves unpulled");
-        logger.drain_to_stderr();
+        logger.drain();
         assert_eq!(logger.next(), None);
     }
 
@@ -344,6 +370,29 @@ mod tests {
         assert_eq!(*inside.lock().unwrap(), [true]);
         assert!(!in_callback());
         assert_eq!(logger.next(), None);
+    }
+
+    #[test]
+    fn a_deferred_line_is_said_by_whoever_comes_next_and_before_what_is_younger() {
+        let (logger, kept) = keeping(|| ());
+        logger.log_later(Level::Warn, "first");
+        assert!(logger.has_deferred() && kept.lock().unwrap().is_empty());
+        logger.log(Level::Info, "second");
+        assert!(!logger.has_deferred());
+        let said: Vec<_> = kept
+            .lock()
+            .unwrap()
+            .iter()
+            .map(|(_, text)| text.clone())
+            .collect();
+        assert_eq!(said, ["first", "second"]);
+
+        let logger = pull(Level::Warn);
+        logger.log_later(Level::Warn, "for the host");
+        logger.log_later(Level::Info, "not taken");
+        logger.say_deferred();
+        assert!(!logger.has_deferred());
+        assert_eq!(texts(&logger), ["for the host"]);
     }
 
     #[test]

@@ -33,13 +33,45 @@ pub(crate) struct Tenure {
     pub(crate) config: Arc<Config>,
     /// Who called, by these settings.
     pub(crate) rules: Rules,
-    sink: Sink,
+    sink: Said,
     /// The process that was started; in any other one the client is a child's.
     pid: u32,
     addresses: LeakCell<Vec<SocketAddr>>,
     owners: AtomicU32,
     /// The one leaked before it: found again by a later init, and by tools that look for leaks.
     previous: Option<&'static Tenure>,
+}
+
+/// A function of the host that takes log lines, told from others by what the host gave.
+#[derive(Clone)]
+pub(crate) struct HostLog {
+    pub(crate) callback: log::Callback,
+    /// Addresses of the function and of its data.
+    pub(crate) identity: (usize, usize),
+}
+
+impl PartialEq for HostLog {
+    fn eq(&self, other: &HostLog) -> bool {
+        self.identity == other.identity
+    }
+}
+
+/// Where a tenure's log lines go.
+#[derive(PartialEq)]
+enum Said {
+    OnStderr,
+    Pulled,
+    ToHost(HostLog),
+}
+
+impl Said {
+    fn sink(&self) -> Sink {
+        match self {
+            Said::OnStderr => Sink::Stderr,
+            Said::Pulled => Sink::Pull,
+            Said::ToHost(host) => Sink::Callback(host.callback.clone()),
+        }
+    }
 }
 
 /// Why there is no client to call.
@@ -77,22 +109,20 @@ pub(crate) fn tenure() -> Option<&'static Tenure> {
     TENURE.get()
 }
 
-/// Holds the right to begin or end a tenure. A spinning word, not a lock: it must not be inherited held.
+/// Holds the right to begin or end a tenure, for short work only: no wait and no log line while one has it. A spinning
+/// word, not a lock: it must not be inherited held.
 struct Turn;
 
 impl Turn {
-    fn take(deadline: Option<Instant>) -> Option<Turn> {
+    fn take() -> Turn {
         while SHELL
             .state
             .compare_exchange(0, 1, Ordering::AcqRel, Ordering::Acquire)
             .is_err()
         {
-            if deadline.is_some_and(|d| Instant::now() >= d) {
-                return None;
-            }
-            std::thread::sleep(Duration::from_micros(200));
+            nap();
         }
-        Some(Turn)
+        Turn
     }
 }
 
@@ -100,6 +130,30 @@ impl Drop for Turn {
     fn drop(&mut self) {
         SHELL.state.store(0, Ordering::Release);
     }
+}
+
+/// The last owner's shutdown is delivering; its shell can't be opened again before it is done.
+struct Ending;
+
+impl Ending {
+    fn begin(_: &Turn) -> Ending {
+        HOT.state.store(1, Ordering::Release);
+        Ending
+    }
+
+    fn is_under_way() -> bool {
+        HOT.state.load(Ordering::Acquire) != 0
+    }
+}
+
+impl Drop for Ending {
+    fn drop(&mut self) {
+        HOT.state.store(0, Ordering::Release);
+    }
+}
+
+fn nap() {
+    std::thread::sleep(Duration::from_micros(200));
 }
 
 /// The client that takes records: one load.
@@ -120,13 +174,7 @@ pub(crate) fn running() -> Result<&'static Shell, Absent> {
     if !inherited.config.is_enabled() {
         return Err(Absent::Disabled);
     }
-    // A log line is being said by whoever has the turn: waiting here would be for ever.
-    if log::in_callback() {
-        return Err(Absent::NotRunning);
-    }
-    let Some(_turn) = Turn::take(None) else {
-        return Err(Absent::NotRunning);
-    };
+    let _turn = Turn::take();
     match (HOT.get(), tenure()) {
         (Some(shell), _) => Ok(shell),
         (None, Some(inherited)) => open(inherited).map_err(|_| Absent::NotRunning),
@@ -142,7 +190,7 @@ fn open(tenure: &'static Tenure) -> Result<&'static Shell, String> {
     });
     shell.open(
         tenure.config.clone(),
-        Arc::new(Logger::new(tenure.config.log, tenure.sink.clone())),
+        Arc::new(Logger::new(tenure.config.log, tenure.sink.sink())),
         Origin {
             forked: tenure.pid != std::process::id(),
             addresses: Some(&tenure.addresses),
@@ -154,10 +202,15 @@ fn open(tenure: &'static Tenure) -> Result<&'static Shell, String> {
     Ok(shell)
 }
 
-/// Starts the client, or adds an owner to the one that runs with the same settings.
-pub(crate) fn init(config: Config, callback: Option<Sink>) -> Result<Started, InitError> {
-    let Some(_turn) = Turn::take(None) else {
-        return Err(InitError::Unusable("busy".to_owned()));
+/// Starts the client, or adds an owner to the one that runs with the same settings. Waits for a shutdown under way.
+pub(crate) fn init(config: Config, callback: Option<HostLog>) -> Result<Started, InitError> {
+    let turn = loop {
+        let turn = Turn::take();
+        if !Ending::is_under_way() {
+            break turn;
+        }
+        drop(turn);
+        nap();
     };
     if let Some(running) = tenure().filter(|t| t.config.is_enabled()) {
         if let Some(key) = running.config.difference(&config) {
@@ -175,19 +228,14 @@ pub(crate) fn init(config: Config, callback: Option<Sink>) -> Result<Started, In
     } else {
         Started::Disabled
     };
-    let sink = callback.unwrap_or(if PULLS.load(Ordering::Acquire) {
-        Sink::Pull
-    } else {
-        Sink::Stderr
-    });
+    let sink = match callback {
+        Some(host) => Said::ToHost(host),
+        None if PULLS.load(Ordering::Acquire) => Said::Pulled,
+        None => Said::OnStderr,
+    };
     let pid = std::process::id();
-    let same = std::iter::successors(LAST.get(), |t| t.previous).find(|t| {
-        let same_sink = matches!(
-            (&t.sink, &sink),
-            (Sink::Pull, Sink::Pull) | (Sink::Stderr, Sink::Stderr)
-        );
-        t.pid == pid && same_sink && t.config.difference(&config).is_none()
-    });
+    let same = std::iter::successors(LAST.get(), |t| t.previous)
+        .find(|t| t.pid == pid && t.sink == sink && t.config.difference(&config).is_none());
     let tenure = same.unwrap_or_else(|| {
         let rules = config.rules();
         let leaked: &'static Tenure = Box::leak(Box::new(Tenure {
@@ -202,19 +250,25 @@ pub(crate) fn init(config: Config, callback: Option<Sink>) -> Result<Started, In
         LAST.set(leaked);
         leaked
     });
-    open(tenure).map_err(InitError::Unusable)?;
+    let shell = open(tenure).map_err(InitError::Unusable)?;
     tenure.owners.store(1, Ordering::Release);
     TENURE.set(tenure);
+    drop(turn);
+    shell.say_deferred();
     Ok(started)
 }
 
 /// Gives one ownership back. The last one ends the client; the others only flush.
 pub(crate) fn shutdown(timeout: Duration) -> Result<bool, Absent> {
     let deadline = Instant::now() + timeout.min(WAIT_MAX);
-    let Some(turn) = Turn::take(Some(deadline)) else {
-        return Ok(false);
-    };
+    let left = || deadline.saturating_duration_since(Instant::now());
+    let turn = Turn::take();
     let Some(running) = tenure() else {
+        drop(turn);
+        // Whoever calls this may end the process next: what another thread delivers just now deserves its time.
+        while Ending::is_under_way() && !left().is_zero() {
+            nap();
+        }
         return Err(Absent::NotRunning);
     };
     if !running.config.is_enabled() {
@@ -222,15 +276,22 @@ pub(crate) fn shutdown(timeout: Duration) -> Result<bool, Absent> {
     }
     if running.owners.fetch_sub(1, Ordering::AcqRel) > 1 {
         drop(turn);
-        return Ok(hot().is_none_or(|shell| shell.flush(timeout).is_ok()));
+        return Ok(hot().is_none_or(|shell| shell.flush(left()).is_ok()));
     }
     TENURE.clear();
     let Some(shell) = HOT.get() else {
         return Ok(true);
     };
     HOT.clear();
-    shell.shutdown(deadline.saturating_duration_since(Instant::now()));
-    Ok(shell.stats().dropped_shutdown == 0)
+    let ending = Ending::begin(&turn);
+    drop(turn);
+    let log = shell.shutdown(left());
+    let all_settled = shell.stats().dropped_shutdown == 0;
+    drop(ending);
+    if let Some(log) = log {
+        log.drain();
+    }
+    Ok(all_settled)
 }
 
 /// The ledger of the running client, or of the one that ran last.

@@ -99,23 +99,19 @@ impl Central {
         self.no_thread_until = None;
     }
 
-    /// Ends this life: what is not confirmed is counted as lost at shutdown, and a later outcome is discarded.
+    /// Ends this life: what is not confirmed is counted as lost at shutdown, and a later outcome is discarded. All
+    /// chunks are let go; one that a request under way still holds is freed with its batch.
     pub(crate) fn end(&mut self) {
         let lost = self.queued + self.in_flight();
         self.counters.dropped_shutdown += lost as u64;
         self.counters.state = State::Stopped;
         self.epoch += 1;
         self.running = false;
-        let in_flight = std::mem::take(&mut self.in_flight)
-            .into_iter()
-            .flat_map(|b| b.segments);
-        let queue = std::mem::take(&mut self.queue);
-        in_flight
-            .chain(queue)
-            .for_each(|segment| self.retire(segment));
-        (self.queued, self.queued_bytes) = (0, 0);
-        self.chunks -= self.free.len();
+        self.in_flight = Vec::new();
+        self.queue = VecDeque::new();
         self.free = Vec::new();
+        (self.queued, self.queued_bytes) = (0, 0);
+        (self.chunks, self.high_water) = (0, 0);
     }
 
     pub(crate) fn queued(&self) -> usize {
@@ -273,13 +269,15 @@ impl Central {
         self.excess(open) != (0, 0)
     }
 
-    /// Applies the caps: lets the oldest records go that are not in flight.
-    pub(super) fn trim(&mut self, open: (usize, usize)) {
+    /// Applies the caps: lets the oldest records go that are not in flight. Tells whether it did.
+    pub(super) fn trim(&mut self, open: (usize, usize)) -> bool {
+        let mut trimmed = false;
         loop {
             let (records, bytes) = self.excess(open);
             if (records == 0 && bytes == 0) || self.queue.is_empty() {
-                return;
+                return trimmed;
             }
+            trimmed = true;
             let whole = self.queue.front().map_or(0, |s| s.packed().len());
             self.evict_front(match (records, bytes) {
                 (_, bytes) if bytes >= whole => usize::MAX,
@@ -369,17 +367,18 @@ impl Central {
         self.register(owner, out)
     }
 
+    /// `None`: the batch is of a life that is over; its chunks are not ours any more.
     fn unregister(&mut self, batch: Batch) -> Option<InFlight> {
-        let at = self
-            .in_flight
-            .iter()
-            .position(|b| b.id == batch.id && batch.epoch == self.epoch);
-        let entry = at.map(|at| self.in_flight.swap_remove(at));
+        if self.is_stale(&batch) {
+            return None;
+        }
+        let at = self.in_flight.iter().position(|b| b.id == batch.id)?;
+        let entry = self.in_flight.swap_remove(at);
         batch
             .segments
             .into_iter()
             .for_each(|segment| self.retire(segment));
-        entry
+        Some(entry)
     }
 
     /// A batch has come to its end.

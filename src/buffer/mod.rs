@@ -43,7 +43,7 @@ pub(crate) enum Push {
     Kept,
     /// Kept, and the sender has something to do now: see [`Buffer::wake`].
     KeptWake,
-    /// Kept, but this shard has not seen a sender yet: see [`Buffer::sender_runs`].
+    /// Kept, but this shard has not seen a sender yet: see [`Buffer::note_sender`].
     KeptNoSender,
     Filtered,
     /// The buffer is closed.
@@ -63,6 +63,8 @@ struct Shard {
 }
 
 struct Filling {
+    /// The life that it is open for.
+    epoch: u64,
     open: bool,
     clean_mode: bool,
     sender_runs: bool,
@@ -110,6 +112,7 @@ impl Shard {
     fn new() -> Self {
         Shard {
             filling: Mutex::new(Filling {
+                epoch: 0,
                 open: false,
                 clean_mode: false,
                 sender_runs: false,
@@ -155,6 +158,7 @@ impl Buffer {
         for (shard, filling) in self.shards.iter().zip(&mut shards) {
             shard.filtered.store(0, Ordering::Relaxed);
             shard.invalid.store(0, Ordering::Relaxed);
+            filling.epoch = central.epoch;
             filling.open = true;
             filling.clean_mode = limits.clean_mode;
             filling.sender_runs = false;
@@ -244,7 +248,11 @@ impl Buffer {
         let mut central = lock(&self.central);
         self.hand_over(shard, filling, &mut central);
         if filling.chunk.is_none() {
+            let dropped = central.counters.dropped_overflow;
             filling.chunk = central.take_chunk();
+            if central.counters.dropped_overflow > dropped {
+                self.progressed();
+            }
         }
         filling.chunk.as_mut()
     }
@@ -256,9 +264,16 @@ impl Buffer {
         };
         central.enqueue(chunk);
         shard.publish(None);
-        central.trim(self.open_now());
+        self.trim(central, self.open_now());
         if central.bytes_are_due() {
             self.notify(central);
+        }
+    }
+
+    /// Applies the caps. What was let go is settled, and somebody may wait for that.
+    fn trim(&self, central: &mut Central, open: (usize, usize)) {
+        if central.trim(open) {
+            self.progressed();
         }
     }
 
@@ -293,10 +308,13 @@ impl Buffer {
             .fetch_add(1, Ordering::Relaxed);
     }
 
-    /// From now on this life's records count on a running sender.
-    pub(crate) fn sender_runs(&self) {
+    /// Tells the shards whether the records of this life may count on a running sender.
+    pub(crate) fn note_sender(&self, epoch: u64) {
         for shard in &self.shards {
-            lock(&shard.filling).sender_runs = true;
+            let mut filling = lock(&shard.filling);
+            if filling.epoch == epoch {
+                filling.sender_runs = lock(&self.central).sender_epoch == Some(epoch);
+            }
         }
     }
 
@@ -313,7 +331,7 @@ impl Buffer {
     pub(crate) fn snapshot(&self) -> Stats {
         let mut central = self.central();
         let open = self.open_now();
-        central.trim(open);
+        self.trim(&mut central, open);
         if !central.over(open) {
             return self.read(&central, open.0);
         }
@@ -369,18 +387,23 @@ impl Buffer {
         self.work.notify_all();
     }
 
-    /// The sender sleeps until it is woken, at most `timeout`. With `need`, also until about so many records more came.
+    /// Records that were signalled so far; for [`wait_for_work`](Self::wait_for_work).
+    pub(crate) fn signalled(&self) -> u64 {
+        self.signalled.load(Ordering::SeqCst)
+    }
+
+    /// The sender of the running life sleeps until it is woken, at most `timeout`. With `wake_at`, also until so many
+    /// records were signalled.
     pub(crate) fn wait_for_work<'a>(
         &'a self,
         mut central: MutexGuard<'a, Central>,
-        need: Option<usize>,
+        wake_at: Option<u64>,
         timeout: Duration,
     ) -> MutexGuard<'a, Central> {
-        if let Some(need) = need {
-            let now = self.signalled.load(Ordering::SeqCst);
-            let wake_at = now + need.max(1) as u64;
+        let epoch = central.epoch;
+        if let Some(wake_at) = wake_at {
             self.wake_at.store(wake_at, Ordering::SeqCst);
-            if self.signalled.load(Ordering::SeqCst) >= wake_at {
+            if self.signalled() >= wake_at {
                 central.woken = true;
             }
         }
@@ -391,8 +414,11 @@ impl Buffer {
                 .unwrap_or_else(PoisonError::into_inner)
                 .0;
         }
-        self.wake_at.store(u64::MAX, Ordering::SeqCst);
-        central.woken = false;
+        // Of a later life both belong to its own sender.
+        if central.epoch == epoch {
+            self.wake_at.store(u64::MAX, Ordering::SeqCst);
+            central.woken = false;
+        }
         central
     }
 

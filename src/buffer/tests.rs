@@ -17,9 +17,16 @@ fn limits(records: usize, bytes: usize) -> Limits {
 
 fn open(records: usize, bytes: usize) -> Buffer {
     let buffer = Buffer::new();
-    buffer.open(&limits(records, bytes));
-    buffer.sender_runs();
+    begin(&buffer, records, bytes);
     buffer
+}
+
+/// Opens it as if a sender ran.
+fn begin(buffer: &Buffer, records: usize, bytes: usize) -> u64 {
+    let epoch = buffer.open(&limits(records, bytes));
+    buffer.central().sender_epoch = Some(epoch);
+    buffer.note_sender(epoch);
+    epoch
 }
 
 fn record<'a>(number: &'a [u8], context: &'a [u8]) -> RawRecord<'a> {
@@ -233,13 +240,86 @@ fn an_ended_life_discards_late_outcomes() {
     buffer.central().settle(sent, Fate::Sent);
     buffer.central().put_back(back);
     assert_eq!(buffer.snapshot(), stats, "nobody waits for them any more");
-    assert_eq!(buffer.central().chunk_bytes() % CHUNK_BYTES, 0);
+    assert_eq!(buffer.central().chunk_bytes(), 0);
 
-    buffer.open(&limits(100, 1 << 24));
+    let epoch = buffer.open(&limits(100, 1 << 24));
     assert_eq!(buffer.snapshot().recorded, 0);
-    buffer.sender_runs();
+    buffer.central().sender_epoch = Some(epoch - 1);
+    buffer.note_sender(epoch - 1);
+    buffer.note_sender(epoch);
+    assert_eq!(
+        buffer.push(&record(b"6", b"")),
+        Push::KeptNoSender,
+        "an earlier life's thread is not this one's"
+    );
+    buffer.central().sender_epoch = Some(epoch);
+    buffer.note_sender(epoch);
     push(&buffer, 7, b"");
-    assert_eq!(drain(&buffer), [7]);
+    assert_eq!(drain(&buffer), [6, 7]);
+}
+
+#[test]
+fn lives_that_end_with_requests_under_way_leave_no_memory_behind() {
+    let buffer = Buffer::new();
+    for life in 0..100 {
+        begin(&buffer, 1000, 65_536);
+        (0..300).for_each(|number| push(&buffer, number, b""));
+        buffer.seal();
+        let hanging = buffer.central().take(70, 0).unwrap();
+        buffer.close();
+        buffer.central().end();
+        assert_eq!(buffer.central().chunk_bytes(), 0, "life {life}");
+        buffer.central().settle(hanging, Fate::Sent);
+        assert_eq!(buffer.central().chunk_bytes(), 0, "life {life}");
+    }
+}
+
+#[test]
+fn an_earlier_lifes_thread_does_not_swallow_a_wake_up() {
+    let buffer = open(100, 1 << 24);
+    let entered = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            let central = buffer.central();
+            entered.store(true, Ordering::Release);
+            drop(buffer.wait_for_work(central, Some(u64::MAX - 1), Duration::from_secs(60)));
+        });
+        while !entered.load(Ordering::Acquire) {
+            std::thread::yield_now();
+        }
+        // It has let go of the lock: it waits.
+        buffer.close();
+        buffer.central().end();
+        buffer.open(&limits(100, 1 << 24));
+        buffer.wake_at.store(5, Ordering::SeqCst);
+        buffer.wake();
+    });
+    assert!(buffer.central().woken);
+    assert_eq!(buffer.wake_at.load(Ordering::SeqCst), 5);
+}
+
+#[test]
+fn who_waits_for_progress_is_told_of_an_eviction() {
+    let buffer = open(10, 1 << 24);
+    (0..10).for_each(|number| push(&buffer, number, b""));
+    buffer.seal();
+    let entered = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            let start = std::time::Instant::now();
+            let mut central = buffer.central();
+            let mark = central.mark();
+            entered.store(true, Ordering::Release);
+            while !central.settled(mark) {
+                central = buffer.wait_for_progress(central, Duration::from_secs(60));
+            }
+            assert!(start.elapsed() < Duration::from_secs(50));
+        });
+        while !entered.load(Ordering::Acquire) {
+            std::thread::yield_now();
+        }
+        (10..30).for_each(|number| push(&buffer, number, b""));
+    });
 }
 
 #[test]

@@ -7,19 +7,20 @@ use super::guard;
 use super::status::*;
 use super::text::{c_argument, put};
 use crate::config::{Config, ConfigError};
-use crate::log::{Level, Sink};
-use crate::process;
+use crate::log::Level;
+use crate::process::{self, HostLog};
 
 /// Settings for malti_init: opaque, with string keys. Used by one thread at a time.
 pub struct malti_config {
     pub(super) config: Config,
-    pub(super) callback: Option<Sink>,
+    pub(super) callback: Option<HostLog>,
 }
 
 /// Takes a log line: `level` is 1 error, 2 warn, 3 info, 4 debug; `line` is NUL-terminated UTF-8 without a line end, valid
 /// during the call; `userdata` is what malti_config_set_log was given. Runs on the thread "malti-sender" or inside
-/// malti_init and malti_shutdown, with no lock held. Inside it only malti_record*, malti_stats_* and malti_version are
-/// allowed; flush and shutdown answer MALTI_ERR_WOULD_DEADLOCK.
+/// malti_init, malti_flush* and malti_shutdown, never inside malti_record*, with no lock held; on several threads at once
+/// where several have something to say. Inside it only malti_record*, malti_stats_* and malti_version are allowed; init,
+/// flush and shutdown answer MALTI_ERR_WOULD_DEADLOCK.
 pub type malti_log_fn =
     Option<unsafe extern "C" fn(level: i32, line: *const c_char, userdata: *mut c_void)>;
 
@@ -126,7 +127,7 @@ struct Callback {
 
 // SAFETY: the host is told that the callback runs on another thread, and what it may do there.
 unsafe impl Send for Callback {}
-// SAFETY: as above; log lines are handed over one at a time.
+// SAFETY: as above; several threads may call it at the same time.
 unsafe impl Sync for Callback {}
 
 /// Sends log lines to `log` instead of standard error; NULL: standard error again. `userdata` is passed through and
@@ -144,16 +145,18 @@ pub unsafe extern "C" fn malti_config_set_log(
             return MALTI_ERR_INVALID_ARGUMENT;
         };
         config.callback = log.map(|call| {
-            let callback = Callback { call, userdata };
-            Sink::Callback(Arc::new(move |level: Level, line: &str| {
-                let callback = &callback;
+            let identity = (call as usize, userdata as usize);
+            let host = Callback { call, userdata };
+            let callback = Arc::new(move |level: Level, line: &str| {
+                let host = &host;
                 // A log line has no NUL: control characters are escaped.
                 let Ok(line) = std::ffi::CString::new(line) else {
                     return;
                 };
                 // SAFETY: the host's function, by its contract callable from any thread.
-                unsafe { (callback.call)(level as i32, line.as_ptr(), callback.userdata) };
-            }))
+                unsafe { (host.call)(level as i32, line.as_ptr(), host.userdata) };
+            });
+            HostLog { callback, identity }
         });
         MALTI_OK
     })

@@ -23,7 +23,8 @@ use crate::shell::Shell;
 /// MALTI_ERR_WOULD_DEADLOCK: called inside the log callback; nothing done.
 ///
 /// Each MALTI_OK and MALTI_ALREADY_RUNNING is to be paired with one malti_shutdown. A child that is forked later has a
-/// client of its own, with the same settings and owners and an empty buffer. Any thread.
+/// client of its own, with the same settings and owners and an empty buffer. While another thread's malti_shutdown
+/// delivers, it waits for that. Any thread.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn malti_init(
     config: *const malti_config,
@@ -139,10 +140,12 @@ pub extern "C" fn malti_flush_wait(ticket: u64, timeout_ms: u32) -> i32 {
 /// client; an earlier owner's call only flushes. Returns by its deadline, always. Where the server refuses connections
 /// it gives up at once. malti_init may follow.
 ///
-/// MALTI_OK: everything was delivered or had been counted. MALTI_ERR_TIMED_OUT: stopped (or flushed) all the same, but
-/// some records were not confirmed; they are counted `dropped_shutdown`, and one log line gives the ledger.
+/// MALTI_OK: everything was delivered or had been counted. MALTI_ERR_TIMED_OUT: stopped all the same, but some records
+/// were not confirmed; they are counted `dropped_shutdown`, and one log line gives the ledger. From an earlier owner's
+/// call it means that the flush did not end in time: nothing is lost by it, delivery goes on.
 /// MALTI_NOT_RUNNING, MALTI_DISABLED: nothing to do. MALTI_ERR_WOULD_DEADLOCK: called inside the log callback; nothing
-/// done. Any thread; not in a signal handler. A C host calls it before it ends: the library has no exit hook.
+/// done. Any thread; not in a signal handler. A C host calls it before it ends: the library has no exit hook, and a main
+/// thread that ends by pthread_exit leaves the thread "malti-sender" behind, which keeps the process alive.
 #[unsafe(no_mangle)]
 pub extern "C" fn malti_shutdown(timeout_ms: u32) -> i32 {
     guard(MALTI_ERR_PANIC, || {

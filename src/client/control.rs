@@ -1,5 +1,7 @@
 //! Opening, flush, shutdown, figures.
 
+use std::io;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -19,8 +21,17 @@ pub(crate) const WAIT_MAX: Duration = Duration::from_secs(3600);
 const THREAD_RETRY: Duration = Duration::from_secs(1);
 const SENDER_STACK: usize = 512 * 1024;
 
+/// Who wants a sender.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Asked {
+    Record,
+    Flush,
+    /// It is the last chance: tried even if a thread was refused just now.
+    Shutdown,
+}
+
 impl Shell {
-    /// Begins a life.
+    /// Begins a life. [`say_deferred`](Self::say_deferred) says what there is to say of its settings.
     pub(crate) fn open(
         &self,
         config: Arc<Config>,
@@ -32,11 +43,10 @@ impl Shell {
         } else {
             None
         };
-        // The parent has said it already; and a line here, while the child's first call waits for its client, could
-        // lead a log callback back to here.
+        // The parent has said it already. Later, since the caller may hold what a log callback must not wait for.
         if !origin.forked {
             for warning in config.startup_warnings() {
-                log.log(Level::Warn, warning);
+                log.log_later(Level::Warn, warning);
             }
         }
         let epoch = if transport.is_some() {
@@ -65,41 +75,62 @@ impl Shell {
 
     /// Starts the sender's thread where this life has none yet.
     #[cold]
-    pub(crate) fn ensure_sender(&self) -> bool {
+    pub(crate) fn ensure_sender(&self, asked: Asked) -> bool {
         let Some((life, shell)) = self.life().zip(self.me.upgrade()) else {
             return false;
         };
+        let epoch = life.epoch;
         let mut central = self.buffer.central();
-        if central.epoch != life.epoch {
+        if central.epoch != epoch {
             return false;
         }
-        if central.sender_epoch != Some(life.epoch) {
+        if central.sender_epoch != Some(epoch) {
             let now = Instant::now();
-            if central.no_thread_until.is_some_and(|until| now < until) {
+            let too_soon = central.no_thread_until.is_some_and(|until| now < until);
+            if too_soon && asked != Asked::Shutdown {
                 return false;
             }
-            let for_thread = life.clone();
-            if let Err(error) = sys::spawn("malti-sender", SENDER_STACK, move || {
-                sender::run(shell, for_thread)
-            }) {
-                let first = central
-                    .no_thread_until
-                    .replace(now + THREAD_RETRY)
-                    .is_none();
+            // Before the thread is there, so that nobody starts a second one while no lock is held.
+            central.sender_epoch = Some(epoch);
+            drop(central);
+            if let Err(error) = self.start_sender(shell, life.clone()) {
+                let mut central = self.buffer.central();
+                if central.sender_epoch == Some(epoch) {
+                    central.sender_epoch = None;
+                }
+                let until = &mut central.no_thread_until;
+                let first = until.replace(now + THREAD_RETRY).is_none();
                 drop(central);
+                self.buffer.note_sender(epoch);
                 if first {
-                    life.log.log(
+                    life.log.log_later(
                         Level::Error,
                         format_args!("no thread to send with ({error}): records are kept"),
                     );
                 }
                 return false;
             }
-            central.sender_epoch = Some(life.epoch);
+        } else {
+            drop(central);
         }
-        drop(central);
-        self.buffer.sender_runs();
+        self.buffer.note_sender(epoch);
         true
+    }
+
+    fn start_sender(&self, shell: Arc<Shell>, life: Arc<Life>) -> io::Result<()> {
+        sys::spawn("malti-sender", SENDER_STACK, move || {
+            let epoch = life.epoch;
+            let ended = catch_unwind(AssertUnwindSafe(|| sender::run(shell.clone(), life)));
+            if ended.is_err() {
+                // It stands outside of what it catches itself; the next record starts another one.
+                let mut central = shell.buffer.central();
+                if central.sender_epoch == Some(epoch) {
+                    central.sender_epoch = None;
+                }
+                drop(central);
+                shell.buffer.note_sender(epoch);
+            }
+        })
     }
 
     /// Marks everything recorded so far and asks the sender to try at once.
@@ -121,7 +152,9 @@ impl Shell {
         central.flushes += 1;
         self.buffer.notify(&mut central);
         drop(central);
-        if self.ensure_sender() {
+        let has_sender = self.ensure_sender(Asked::Flush);
+        self.say_deferred();
+        if has_sender {
             Ok(mark)
         } else {
             Err(FlushError::NoThread)
@@ -160,20 +193,34 @@ impl Shell {
         self.flush_wait(self.flush_begin()?, timeout)
     }
 
-    /// Ends the life: delivers until the time is up, then counts what is left as lost.
-    pub(crate) fn shutdown(&self, timeout: Duration) {
+    /// Says the lines that wait for somebody who may.
+    pub(crate) fn say_deferred(&self) {
+        if let Some(life) = self.life() {
+            life.log.say_deferred();
+        }
+    }
+
+    /// Ends the life: delivers until the time is up, then counts what is left as lost. Inside the log callback, which
+    /// may run on the sender's thread, it does not wait. What there is to say of it waits in the log that comes back.
+    #[must_use]
+    pub(crate) fn shutdown(&self, timeout: Duration) -> Option<Arc<Logger>> {
+        let timeout = if log::in_callback() {
+            Duration::ZERO
+        } else {
+            timeout
+        };
         let deadline = Instant::now() + timeout.min(WAIT_MAX);
-        let Some(life) = self.life() else { return };
+        let life = self.life()?;
         self.buffer.close();
         let mut central = self.buffer.central();
         if !central.running || central.epoch != life.epoch || central.stop_at.is_some() {
-            return;
+            return None;
         }
         central.stop_at = Some(deadline);
         self.buffer.notify(&mut central);
         if !central.is_empty() && !timeout.is_zero() {
             drop(central);
-            let has_sender = self.ensure_sender();
+            let has_sender = self.ensure_sender(Asked::Shutdown);
             central = self.buffer.central();
             while has_sender && !central.is_empty() && !central.gave_up {
                 let Some(left) = deadline
@@ -200,7 +247,7 @@ impl Shell {
         let stats = self.stats();
         if stats.dropped_shutdown > 0 {
             let lost = stats.dropped_shutdown;
-            life.log.log(
+            life.log.log_later(
                 Level::Warn,
                 format_args!(
                     "{lost} records were not delivered before shutdown; {}",
@@ -208,7 +255,7 @@ impl Shell {
                 ),
             );
         }
-        life.log.drain_to_stderr();
+        Some(life.log.clone())
     }
 
     /// An exact snapshot; after shutdown the final figures.

@@ -112,6 +112,7 @@ impl Client {
         let shutdown_timeout = config.shutdown_timeout;
         let shell = Shell::new();
         shell.open(Arc::new(config), Arc::new(logger), Origin::default())?;
+        shell.say_deferred();
         Ok(Client {
             shell,
             shutdown_timeout,
@@ -148,8 +149,14 @@ impl Client {
     /// Delivers what it can until the time is up, then stops. More than an hour counts as an hour. Returns the final
     /// ledger.
     pub fn shutdown(self, timeout: Duration) -> Stats {
-        self.shell.shutdown(timeout);
+        self.end(timeout);
         self.shell.stats()
+    }
+
+    fn end(&self, timeout: Duration) {
+        if let Some(log) = self.shell.shutdown(timeout) {
+            log.drain();
+        }
     }
 
     /// An exact snapshot of the ledger.
@@ -165,6 +172,6 @@ fn kept(text: &str) -> &[u8] {
 
 impl Drop for Client {
     fn drop(&mut self) {
-        self.shell.shutdown(self.shutdown_timeout);
+        self.end(self.shutdown_timeout);
     }
 }

@@ -1,6 +1,7 @@
 //! One call of record: checks, the clock, a copy under an uncontended lock.
 
 use super::Recorded;
+use super::control::Asked;
 use crate::buffer::Push;
 use crate::log::Level;
 use crate::record::{CREATED_AT_MAX_US, RESPONSE_TIME_MAX_MS, RawRecord};
@@ -62,7 +63,7 @@ impl Shell {
                 Recorded::Kept
             }
             Push::KeptNoSender => {
-                self.ensure_sender();
+                self.ensure_sender(Asked::Record);
                 Recorded::Kept
             }
             Push::Filtered => Recorded::Filtered,
@@ -81,12 +82,12 @@ impl Shell {
         }
     }
 
-    /// Counts a call that can't be recorded, and says once per field what is wrong with it.
+    /// Counts a call that can't be recorded, and leaves it to the sender to say once per field what is wrong with it.
     #[cold]
     pub(crate) fn complain(&self, field: &'static str, why: impl FnOnce() -> String) -> Recorded {
         let Some(life) = self
             .life()
-            .filter(|life| self.buffer.central().epoch == life.epoch)
+            .filter(|life| life.transport.is_some() && self.buffer.central().epoch == life.epoch)
         else {
             return self.why_closed();
         };
@@ -99,10 +100,12 @@ impl Shell {
             said.push(field);
             drop(said);
             let why = why();
-            life.log.log(
+            life.log.log_later(
                 Level::Warn,
                 format_args!("a call of record was refused: {field}: {why} (said once)"),
             );
+            self.ensure_sender(Asked::Record);
+            self.buffer.wake();
         }
         Recorded::Invalid(field)
     }

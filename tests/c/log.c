@@ -4,13 +4,29 @@
 #include <pthread.h>
 
 static atomic_int lines, grave, complaints, ledger_lines, refused, wrong;
+static _Thread_local bool recording;
 static int mark;
+
+static int32_t record(const char *endpoint, int32_t status)
+{
+    recording = true;
+    int32_t result = malti_record("GET", endpoint, status, 0, NULL, NULL);
+    recording = false;
+    return result;
+}
+
+static void wait_for_lines(int count)
+{
+    for (uint64_t until = now_ms() + 10000; now_ms() < until && atomic_load(&lines) < count;)
+        sleep_ms(5);
+    CHECK_INT(atomic_load(&lines), count);
+}
 
 static void take(int32_t level, const char *line, void *userdata)
 {
     malti_stats stats;
     uint64_t ticket;
-    bool good = userdata == &mark && level >= 1 && level <= 4 && !strpbrk(line, "\r\n") &&
+    bool good = !recording && userdata == &mark && level >= 1 && level <= 4 && !strpbrk(line, "\r\n") &&
                 !strstr(line, "demo-secret") && malti_stats_get(&stats, sizeof stats) > 0 &&
                 unaccounted(&stats) == 0 && malti_stats_json(NULL, 0) > 0 && *malti_version();
     /* Waiting here could be waiting for oneself. Without a client there is nothing to wait for. */
@@ -47,23 +63,19 @@ int main(void)
     CHECK_INT(malti_config_set_log(config, take, &mark), MALTI_OK);
     CHECK_INT(start(config), MALTI_OK);
 
-    /* A bad call is told of once per field, on the thread that made it. */
+    /* A bad call is told of once per field, but not on the thread that made it. */
     CHECK_INT(atomic_load(&lines), 0);
-    CHECK_INT(malti_record("GET", "/", 1, 0, NULL, NULL), MALTI_ERR_INVALID_ARGUMENT);
+    CHECK_INT(record("/", 1), MALTI_ERR_INVALID_ARGUMENT);
+    CHECK_INT(record("/", 2), MALTI_ERR_INVALID_ARGUMENT);
+    /* The callback records too: the server that can't be reached is the second line, not one line per try. */
+    wait_for_lines(2);
     CHECK_INT(atomic_load(&complaints), 1);
-    CHECK_INT(malti_record("GET", "/", 2, 0, NULL, NULL), MALTI_ERR_INVALID_ARGUMENT);
-    CHECK_INT(atomic_load(&complaints), 1);
-
-    /* The server that can't be reached: one line on the sender's thread, not one per try. */
-    CHECK_INT(malti_record("GET", "/a", 200, 0, NULL, NULL), MALTI_OK);
-    for (uint64_t until = now_ms() + 10000; now_ms() < until && atomic_load(&lines) < 2;)
-        sleep_ms(5);
-    CHECK_INT(atomic_load(&lines), 2);
+    CHECK_INT(record("/a", 200), MALTI_OK);
     CHECK_INT(malti_flush(300), MALTI_ERR_TIMED_OUT);
     CHECK_INT(atomic_load(&lines), 2);
     CHECK_INT(ledger().state, 3);
 
-    CHECK_INT(malti_record("GET", "/b", 200, 0, NULL, NULL), MALTI_OK);
+    CHECK_INT(record("/b", 200), MALTI_OK);
     CHECK_INT(malti_shutdown(3000), MALTI_ERR_TIMED_OUT);
     malti_stats stats = ledger();
     CHECK_INT(stats.recorded, 4); /* two of ours, two from the callback */
