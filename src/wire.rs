@@ -227,6 +227,14 @@ impl Body {
         self.records
     }
 
+    /// Gives memory back that is beyond `kept` bytes; what the body held is gone.
+    pub(crate) fn trim(&mut self, kept: usize) {
+        if self.bytes.capacity() > kept {
+            self.bytes = Vec::new();
+            self.clear();
+        }
+    }
+
     /// Back to a body without records; the memory is kept.
     pub fn clear(&mut self) {
         self.records = 0;

@@ -6,7 +6,7 @@ mod parallel;
 mod worker;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::{Arc, PoisonError};
+use std::sync::{Arc, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use crate::buffer::{Batch, Central, Fate};
@@ -17,12 +17,15 @@ use crate::retry::{Backoff, capped};
 use crate::shell::{Life, Shell};
 use crate::sys;
 use crate::transport::Round;
+use parallel::Helpers;
 use worker::Worker;
 
 /// The sender's own entry in the in-flight table; helpers have higher numbers.
 const SENDER: usize = 0;
 /// A batch answered 500 in so many rounds may hold the reason itself.
 const POISON_ROUNDS: u32 = 3;
+/// Less time than this before shutdown's end is not worth another try.
+const LAST_TRY: Duration = Duration::from_millis(50);
 /// While a batch is nearly full, records may have come that were not signalled yet.
 const NEARLY_FULL_POLL: Duration = Duration::from_secs(1);
 
@@ -73,7 +76,8 @@ struct Sender {
     trouble: Option<(Instant, State)>,
     /// First record of a batch that got 500, and in how many rounds.
     poison: Option<(u64, u32)>,
-    overflow_reported: u64,
+    /// Records that had been let go when that was last looked at, and whether it was said since all was well.
+    overflow: (u64, bool),
 }
 
 impl Sender {
@@ -92,7 +96,7 @@ impl Sender {
             flushes_seen: 0,
             trouble: None,
             poison: None,
-            overflow_reported: 0,
+            overflow: (0, false),
         }
     }
 
@@ -100,11 +104,21 @@ impl Sender {
         central.epoch != self.life.epoch
     }
 
+    /// What the lock guards, while it is this life's.
+    fn central(&self) -> Option<MutexGuard<'_, Central>> {
+        Some(self.shell.buffer.central()).filter(|central| !self.over(central))
+    }
+
     /// Sleeps until there is something to do; `None` when this life is over.
     fn wait(&mut self) -> Option<Work> {
         let shell = self.shell.clone();
         let mut central = shell.buffer.central();
         loop {
+            if self.life.log.has_deferred() {
+                drop(central);
+                self.life.log.say_deferred();
+                central = shell.buffer.central();
+            }
             if self.over(&central) {
                 return None;
             }
@@ -127,9 +141,10 @@ impl Sender {
             if self.batch_waits(&central) {
                 return Some(Work::Batches);
             }
-            let need = self
-                .wanted_records()
-                .saturating_sub(shell.buffer.buffered(&central));
+            // In this order: a record that comes between the two counts twice rather than not at all.
+            let signalled = shell.buffer.signalled();
+            let buffered = shell.buffer.buffered(&central);
+            let need = self.wanted_records().saturating_sub(buffered);
             let unsignalled = shell.buffer.unsignalled_at_most(self.batch_size);
             let (need, left) = if need > unsignalled {
                 (need - unsignalled, left)
@@ -137,7 +152,8 @@ impl Sender {
                 (need, left.min(NEARLY_FULL_POLL))
             };
             central.wake_at_bytes(self.wanted_bytes());
-            central = shell.buffer.wait_for_work(central, Some(need), left);
+            let wake_at = Some(signalled + need.max(1) as u64);
+            central = shell.buffer.wait_for_work(central, wake_at, left);
             central.wake_at_bytes(usize::MAX);
         }
     }
@@ -207,16 +223,40 @@ impl Sender {
 
     /// Sends what stands before `mark`, and whole batches behind it.
     fn send_until(&mut self, round: &Round, mark: u64) -> Result<(), Halt> {
+        loop {
+            let mut helpers = None;
+            let result = self.send_beside(round, mark, &mut helpers);
+            drop(helpers);
+            let Some(mut central) = self.central() else {
+                return Err(Halt::Over);
+            };
+            if result.is_err() {
+                central.put_back_all(SENDER, self.life.epoch);
+                return result;
+            }
+            // A helper may have put its batch back when nothing else waited any more.
+            if central.first_queued() >= mark.max(central.flush_mark) {
+                return Ok(());
+            }
+        }
+    }
+
+    /// The same, with helpers from when the buffer overflows.
+    fn send_beside(
+        &mut self,
+        round: &Round,
+        mark: u64,
+        helpers: &mut Option<Helpers>,
+    ) -> Result<(), Halt> {
         let shell = self.shell.clone();
-        let mut helpers = parallel::Helpers::default();
-        let result = loop {
+        loop {
             let mut central = shell.buffer.central();
             if self.over(&central) {
-                break Err(Halt::Over);
+                return Err(Halt::Over);
             }
             let wanted = mark.max(central.flush_mark);
             if central.first_queued() >= wanted && !self.batch_waits(&central) {
-                break Ok(());
+                return Ok(());
             }
             if central.queued() < self.batch_size && central.first_queued() >= wanted {
                 drop(central);
@@ -225,21 +265,20 @@ impl Sender {
             }
             let overflowing = self.overflowing(&central);
             let Some(batch) = central.take(self.batch_size, SENDER) else {
-                break Ok(());
+                return Ok(());
             };
             drop(central);
-            if let Err(halt) = self.deliver(round, batch) {
-                break Err(halt);
-            }
+            self.deliver(round, batch)?;
             if overflowing && helpers.is_none() {
-                helpers = parallel::Helpers::start(&shell, &self.life, round, self.batch_size);
+                *helpers = Some(Helpers::start(
+                    &shell,
+                    &self.life,
+                    round,
+                    self.batch_size,
+                    &self.worker,
+                ));
             }
-        };
-        helpers.finish(&shell);
-        if result.is_err() {
-            shell.buffer.central().put_back_all(SENDER, self.life.epoch);
         }
-        result
     }
 
     /// Brings one batch to its end.
@@ -250,51 +289,90 @@ impl Sender {
         {
             return self.deliver_around_poison(round, batch);
         }
-        if self.attempt(round, &mut batch, Patience::Retries)? == Outcome::Sent {
-            self.sent(batch);
-            return Ok(());
+        match self.attempt(round, &mut batch)? {
+            Verdict::Sent => {
+                self.sent(batch);
+                Ok(())
+            }
+            Verdict::Refused(refusal) => self.dissect(round, batch, refusal),
         }
-        self.dissect(round, batch)
     }
 
-    /// One request with what fits of the batch (the rest goes back), and where `patience` allows, its retries. What comes back is `Sent`, `TooLarge` or `Refused` (and,
-    /// without patience, `Retry`).
-    fn attempt(
-        &mut self,
-        round: &Round,
-        batch: &mut Batch,
-        patience: Patience,
-    ) -> Result<Outcome, Halt> {
+    /// One request with what fits of the batch (the rest goes back), and its retries.
+    fn attempt(&mut self, round: &Round, batch: &mut Batch) -> Result<Verdict, Halt> {
         self.worker.encode(&self.shell, batch);
         let mut retry = 0;
         loop {
-            match self.worker.post(&self.shell, &self.life, round) {
-                Outcome::Misconfigured(why) => return Err(Halt::Misconfigured(why)),
-                Outcome::Aborted => return Err(Halt::Over),
-                Outcome::Retry(fault) if patience == Patience::None && fault.is_500 => {
-                    return Ok(Outcome::Retry(fault));
-                }
-                Outcome::Retry(fault) => {
-                    if retry >= self.life.config.max_retries || !self.pause(retry, &fault) {
-                        return Err(Halt::Fault(fault));
-                    }
-                    retry += 1;
-                    self.shell.buffer.central().counters.retries += 1;
-                }
-                settled => return Ok(settled),
+            let fault = match self.post(round) {
+                Ok(verdict) => return Ok(verdict),
+                Err(Halt::Fault(fault)) => fault,
+                Err(halt) => return Err(halt),
+            };
+            if !self.pause(retry, &fault) {
+                return Err(Halt::Fault(fault));
+            }
+            retry += 1;
+            if let Some(mut central) = self.central() {
+                central.counters.retries += 1;
             }
         }
     }
 
+    /// One request with what was encoded, without compression where the server does not inflate.
+    fn post(&mut self, round: &Round) -> Result<Verdict, Halt> {
+        let mut outcome = self.worker.post(&self.shell, &self.life, round);
+        if let Outcome::Refused { .. } = outcome
+            && self.worker.stop_compressing()
+        {
+            let plain = self.worker.post(&self.shell, &self.life, round);
+            if plain == Outcome::Sent {
+                self.life.log.log(
+                    Level::Warn,
+                    "the server does not inflate: compression is switched off",
+                );
+            } else {
+                self.worker.compress_again();
+            }
+            outcome = plain;
+        }
+        match outcome {
+            Outcome::Sent => Ok(Verdict::Sent),
+            Outcome::Refused { named, why } => Ok(Verdict::Refused(Refusal {
+                named,
+                why,
+                too_large: false,
+            })),
+            Outcome::TooLarge => Ok(Verdict::Refused(Refusal {
+                named: Vec::new(),
+                why: "HTTP 413".to_owned(),
+                too_large: true,
+            })),
+            Outcome::Retry(fault) => Err(Halt::Fault(fault)),
+            Outcome::Misconfigured(why) => Err(Halt::Misconfigured(why)),
+            Outcome::Aborted => Err(Halt::Over),
+        }
+    }
+
     /// Waits before a retry; cut short by a new flush and by the beginning of shutdown, which are worth a try at once.
-    /// `false`: there is no time left for another try.
+    /// `false`: there is to be no other try now. Shutdown tries as long as it has time, but not where nobody listens.
     fn pause(&mut self, retry: u32, fault: &Fault) -> bool {
         let shell = self.shell.clone();
-        let pause = self.backoff.pause(retry, fault.retry_after);
-        let until = Instant::now() + pause;
         let mut central = shell.buffer.central();
-        central.counters.state = State::Retrying;
-        let stopping = central.stop_at.is_some();
+        let stopping = central.stop_at;
+        let mut pause = self.backoff.pause(retry, fault.retry_after);
+        if let Some(stop_at) = stopping {
+            let left = stop_at.saturating_duration_since(Instant::now());
+            if fault.refused || left < LAST_TRY || capped(fault.retry_after) >= left {
+                return false;
+            }
+            pause = pause.min(left / 2).max(capped(fault.retry_after));
+        } else if retry >= self.life.config.max_retries {
+            return false;
+        }
+        let until = Instant::now() + pause;
+        if !self.over(&central) {
+            central.counters.state = State::Retrying;
+        }
         loop {
             if self.over(&central) {
                 return false;
@@ -303,10 +381,8 @@ impl Sender {
                 self.flushes_seen = central.flushes;
                 return true;
             }
-            match central.stop_at {
-                Some(stop_at) if stopping && (fault.refused || until >= stop_at) => return false,
-                Some(_) if !stopping => return true,
-                _ => {}
+            if central.stop_at.is_some() && stopping.is_none() {
+                return true;
             }
             let left = until.saturating_duration_since(Instant::now());
             if left.is_zero() {
@@ -318,28 +394,21 @@ impl Sender {
 
     /// A batch is delivered: counted, and the trouble is over.
     fn sent(&mut self, batch: Batch) {
-        let mut central = self.shell.buffer.central();
-        let known = !central.is_stale(&batch);
+        let Some(mut central) = self.central() else {
+            return;
+        };
         central.settle(batch, Fate::Sent);
         central.counters.state = State::Sending;
         let behind = central.queued();
         drop(central);
-        self.poison = None;
         self.life.leave_addresses();
-        if let Some((since, _)) = self.trouble.take().filter(|_| known) {
+        if let Some((since, _)) = self.trouble.take() {
             let after = human(since.elapsed());
             self.life.log.log(
                 Level::Warn,
                 format_args!("delivered again after {after}, {behind} records behind"),
             );
         }
-        self.shell.buffer.progressed();
-    }
-
-    fn rejected(&mut self, batch: Batch) {
-        let mut central = self.shell.buffer.central();
-        central.settle(batch, Fate::Rejected);
-        drop(central);
         self.shell.buffer.progressed();
     }
 
@@ -362,7 +431,8 @@ impl Sender {
             }
         }
         drop(central);
-        self.report_overflow();
+        self.worker.trim();
+        self.report_overflow(true);
         self.shell.buffer.progressed();
     }
 
@@ -410,14 +480,17 @@ impl Sender {
                 ),
             }
         }
-        self.report_overflow();
+        self.report_overflow(false);
         self.shell.buffer.progressed();
     }
 
-    /// One line when a full buffer began to let records go.
-    fn report_overflow(&mut self) {
-        let dropped = self.shell.buffer.central().counters.dropped_overflow;
-        if dropped > 0 && self.overflow_reported == 0 {
+    /// One line when a full buffer began to let records go, until all is delivered again.
+    fn report_overflow(&mut self, all_is_well: bool) {
+        let (before, said) = self.overflow;
+        let Some(dropped) = self.central().map(|c| c.counters.dropped_overflow) else {
+            return;
+        };
+        if dropped > before && !said {
             let size = self.life.config.buffer_size;
             self.life.log.log(
                 Level::Warn,
@@ -426,7 +499,7 @@ impl Sender {
                 ),
             );
         }
-        self.overflow_reported = dropped;
+        self.overflow = (dropped, !all_is_well && (said || dropped > before));
     }
 
     fn after_panic(&mut self) {
@@ -459,12 +532,20 @@ impl Sender {
     }
 }
 
-/// Whether an attempt is made again after a fault.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Patience {
-    Retries,
-    /// A 500 is an answer like any other.
-    None,
+/// What the server thinks of a batch.
+#[derive(Debug)]
+enum Verdict {
+    Sent,
+    Refused(Refusal),
+}
+
+/// Why it is refused for what is in it.
+#[derive(Debug)]
+struct Refusal {
+    /// The records at fault, where the server says so.
+    named: Vec<usize>,
+    why: String,
+    too_large: bool,
 }
 
 fn human(time: Duration) -> String {

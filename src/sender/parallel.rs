@@ -15,10 +15,11 @@ use crate::transport::Round;
 const HELPER_STACK: usize = 512 * 1024;
 
 /// The helpers of one round. They send only what passes at once: a batch with any other outcome goes back, and the
-/// sender, who alone decides what to do with it, goes on by itself.
-#[derive(Default)]
+/// sender, who alone decides what to do with it, goes on by itself. Dropping waits until the last one is done, so that
+/// a number means one helper at a time; a request's own time limit bounds it, and shutdown's abort.
 pub(super) struct Helpers {
-    shared: Option<Arc<Shared>>,
+    shell: Arc<Shell>,
+    shared: Arc<Shared>,
 }
 
 #[derive(Default)]
@@ -28,26 +29,32 @@ struct Shared {
 }
 
 impl Helpers {
-    pub(super) fn is_none(&self) -> bool {
-        self.shared.is_none()
-    }
-
     /// Starts as many as there are whole batches for, within `max_connections`.
     pub(super) fn start(
         shell: &Arc<Shell>,
         life: &Arc<Life>,
         round: &Round,
         batch_size: usize,
+        sender: &Worker,
     ) -> Helpers {
         let batches = shell.buffer.central().queued() / batch_size;
         let shared = Arc::new(Shared::default());
         for number in 1..=batches.min(life.config.max_connections - 1) {
+            let mut worker = sender.another(life);
             let (shell, life, round, mine) =
                 (shell.clone(), life.clone(), round.clone(), shared.clone());
             shared.running.fetch_add(1, Ordering::AcqRel);
             let spawned = sys::spawn(&format!("malti-send-{number}"), HELPER_STACK, move || {
                 if catch_unwind(AssertUnwindSafe(|| {
-                    help(&shell, &life, &round, &mine, number, batch_size)
+                    help(
+                        &shell,
+                        &life,
+                        &round,
+                        &mine.stop,
+                        number,
+                        batch_size,
+                        &mut worker,
+                    )
                 }))
                 .is_err()
                 {
@@ -64,19 +71,19 @@ impl Helpers {
             }
         }
         Helpers {
-            shared: Some(shared),
+            shell: shell.clone(),
+            shared,
         }
     }
+}
 
-    /// Waits until the last one is done; a request's own time limit bounds it, and shutdown's abort.
-    pub(super) fn finish(self, shell: &Shell) {
-        let Some(shared) = self.shared else { return };
-        shared.stop.store(true, Ordering::Release);
-        let mut central = shell.buffer.central();
-        while shared.running.load(Ordering::Acquire) > 0 {
-            central = shell
-                .buffer
-                .wait_for_progress(central, Duration::from_secs(1));
+impl Drop for Helpers {
+    fn drop(&mut self) {
+        self.shared.stop.store(true, Ordering::Release);
+        let buffer = &self.shell.buffer;
+        let mut central = buffer.central();
+        while self.shared.running.load(Ordering::Acquire) > 0 {
+            central = buffer.wait_for_progress(central, Duration::from_secs(1));
         }
     }
 }
@@ -85,12 +92,12 @@ fn help(
     shell: &Shell,
     life: &Life,
     round: &Round,
-    shared: &Shared,
+    stop: &AtomicBool,
     number: usize,
     batch_size: usize,
+    worker: &mut Worker,
 ) {
-    let mut worker = Worker::new(life);
-    while !shared.stop.load(Ordering::Acquire) {
+    while !stop.load(Ordering::Acquire) {
         let mut central = shell.buffer.central();
         if central.epoch != life.epoch || central.queued() < batch_size {
             return;

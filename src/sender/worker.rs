@@ -2,7 +2,6 @@
 
 use crate::buffer::Batch;
 use crate::config::Compression;
-use crate::log::Level;
 use crate::outcome::{Outcome, judge};
 use crate::shell::{Life, Shell};
 use crate::sys;
@@ -15,7 +14,15 @@ pub(super) struct Worker {
     gzip: bool,
     /// Bodies are kept under this: the setting, or less after a 413.
     body_max: usize,
+    body_max_set: usize,
+    /// Bodies that passed since the limit was last changed.
+    passed: u32,
 }
+
+/// So many bodies have to pass before a limit that a 413 lowered is tried doubled.
+const PASSES_TO_GROW: u32 = 64;
+/// A body's memory up to this is kept between rounds.
+const BODY_KEPT: usize = 512 * 1024;
 
 impl Worker {
     pub(super) fn new(life: &Life) -> Self {
@@ -29,6 +36,17 @@ impl Worker {
             body: Body::new(framing),
             gzip: config.compression == Compression::Gzip,
             body_max: config.batch_bytes,
+            body_max_set: config.batch_bytes,
+            passed: 0,
+        }
+    }
+
+    /// Another one, with what this one has learned of the server.
+    pub(super) fn another(&self, life: &Life) -> Self {
+        Worker {
+            gzip: self.gzip,
+            body_max: self.body_max,
+            ..Worker::new(life)
         }
     }
 
@@ -53,21 +71,41 @@ impl Worker {
 
     /// Sends what was encoded, once.
     pub(super) fn post(&mut self, shell: &Shell, life: &Life, round: &Round) -> Outcome {
-        let mut outcome = self.exchange(shell, life, round, self.gzip);
-        if self.gzip && matches!(outcome, Outcome::Refused { .. }) {
-            outcome = self.exchange(shell, life, round, false);
-            if outcome == Outcome::Sent {
-                self.gzip = false;
-                life.log.log(
-                    Level::Warn,
-                    "the server does not inflate: compression is switched off",
-                );
-            }
-        }
-        if outcome == Outcome::TooLarge && self.body.records() > 1 {
-            self.body_max = (self.body.bytes().len() / 2).min(self.body_max);
-        }
+        let outcome = self.exchange(shell, life, round, self.gzip);
+        self.learn_size(&outcome);
         outcome
+    }
+
+    /// Whether it compressed, and does so no more.
+    pub(super) fn stop_compressing(&mut self) -> bool {
+        std::mem::take(&mut self.gzip)
+    }
+
+    pub(super) fn compress_again(&mut self) {
+        self.gzip = true;
+    }
+
+    /// Halves what was too large; asks for more again, now and then, since what stood in the way may be gone.
+    fn learn_size(&mut self, outcome: &Outcome) {
+        match outcome {
+            Outcome::TooLarge if self.body.records() > 1 => {
+                self.body_max = (self.body.bytes().len() / 2).min(self.body_max);
+                self.passed = 0;
+            }
+            Outcome::Sent => {
+                self.passed += 1;
+                if self.passed >= PASSES_TO_GROW && self.body_max < self.body_max_set {
+                    self.body_max = (2 * self.body_max).min(self.body_max_set);
+                    self.passed = 0;
+                }
+            }
+            _ => {}
+        }
+    }
+
+    /// Gives back what an unusually large body needed.
+    pub(super) fn trim(&mut self) {
+        self.body.trim(BODY_KEPT);
     }
 
     fn exchange(&mut self, shell: &Shell, life: &Life, round: &Round, gzip: bool) -> Outcome {

@@ -1,13 +1,14 @@
 //! Flush and shutdown return by their deadline, always.
 
 use std::net::TcpListener;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use malti::FlushError;
+use malti::{FlushError, State};
 use serde_json::json;
 
 use crate::client::Receiver;
-use crate::harness::{Host, SOON, assert_arrived, nobody, record, url};
+use crate::harness::{Host, SOON, Server, assert_arrived, nobody, record, url};
 
 const DEADLINE: Duration = Duration::from_millis(300);
 /// What a busy machine may add.
@@ -114,6 +115,60 @@ fn shutdown_delivers_what_it_can() {
         stats.line()
     );
     assert_arrived(&receiver.records(), 0..1234);
+}
+
+#[test]
+fn shutdown_tries_as_long_as_it_has_time() {
+    let receiver = Receiver::start();
+    receiver.set_faults(&json!([{ "status": 503, "times": 8 }]));
+    let host = Host::to(&receiver, &[("max_retries", "1")]);
+    host.record(0..10);
+    let stats = host.client.shutdown(SOON);
+    assert_eq!(
+        (stats.sent, stats.dropped_shutdown),
+        (10, 0),
+        "{}",
+        stats.line()
+    );
+}
+
+#[test]
+fn shutdown_sends_what_a_helper_could_not() {
+    for _ in 0..3 {
+        let (down, failed) = (AtomicBool::new(true), AtomicBool::new(false));
+        let server = Server::start(move |records, _| {
+            let last = records.iter().any(|r| r["context"] == "999");
+            if down.swap(false, Ordering::SeqCst) {
+                return (503, String::new());
+            }
+            if last && !failed.swap(true, Ordering::SeqCst) {
+                // Long enough for the others to find nothing left to send.
+                std::thread::sleep(Duration::from_millis(400));
+                return (503, String::new());
+            }
+            std::thread::sleep(Duration::from_millis(10));
+            (200, String::new())
+        });
+        let settings = [
+            ("batch_size", "100"),
+            ("buffer_size", "1000"),
+            ("overflow_threshold_percent", "50"),
+            ("max_connections", "4"),
+            ("max_retries", "0"),
+        ];
+        let host = Host::start(&url(server.address), &settings);
+        // After a fault nothing is sent before shutdown, which therefore finds an overflowing buffer.
+        host.record(0..100);
+        host.until(|stats| stats.state == State::Retrying && stats.in_flight == 0);
+        host.record(100..1000);
+        let stats = host.client.shutdown(SOON);
+        assert_eq!(
+            (stats.sent, stats.dropped_shutdown),
+            (1000, 0),
+            "{}",
+            stats.line()
+        );
+    }
 }
 
 #[test]

@@ -1,5 +1,8 @@
 //! Batches that are refused for what is in them: the good records arrive, the bad ones are counted.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
 use malti::{FlushError, State};
 use serde_json::{Value, json};
 
@@ -35,7 +38,10 @@ fn assert_taken(server: &Server, count: usize, poison: &[usize]) {
 
 #[test]
 fn named_records_are_taken_out() {
-    let server = Server::start(|records, _| {
+    let requests = Arc::new(AtomicUsize::new(0));
+    let asked = Arc::clone(&requests);
+    let server = Server::start(move |records, _| {
+        asked.fetch_add(1, Ordering::SeqCst);
         let named: Vec<_> = (0..records.len())
             .filter(|i| is_poison(&records[*i]))
             .collect();
@@ -62,9 +68,9 @@ fn named_records_are_taken_out() {
     );
     assert_taken(&server, 500, &poison);
     assert_eq!(
-        server.taken.lock().unwrap().len(),
-        1,
-        "one request was enough for the rest"
+        requests.load(Ordering::SeqCst),
+        2,
+        "one that is refused, one with the rest"
     );
     host.said_once("5 records were refused by the server and dropped");
 }
@@ -92,6 +98,69 @@ fn unnamed_ones_are_found_by_halves() {
             (500 - poison.len(), poison.len())
         );
         assert_taken(&server, 500, &poison);
+    }
+}
+
+#[test]
+fn many_bad_records_in_front_do_not_hide_the_good_ones() {
+    let server = Server::start(|records, _| {
+        if records.iter().any(is_poison) {
+            (422, String::new())
+        } else {
+            (200, String::new())
+        }
+    });
+    let host = Host::start(&url(server.address), &[("batch_size", "100")]);
+    let poison: Vec<usize> = (0..60).collect();
+    record_some(&host, 200, &poison);
+    host.client.flush(SOON).unwrap();
+    let stats = host.client.stats();
+    assert_eq!(
+        (stats.sent, stats.dropped_rejected),
+        (140, 60),
+        "{}",
+        stats.line()
+    );
+    assert_taken(&server, 200, &poison);
+}
+
+#[test]
+fn an_outage_while_a_batch_is_taken_apart_drops_nothing_good() {
+    for verdict in [422, 500] {
+        let in_pieces = AtomicUsize::new(0);
+        let server = Server::start(move |records, _| {
+            // From the third piece of the batch on, it is the server that fails, for a while.
+            let piece = if records.len() < 100 {
+                in_pieces.fetch_add(1, Ordering::SeqCst)
+            } else {
+                0
+            };
+            if (3..60).contains(&piece) {
+                (500, "out of order".into())
+            } else if records.iter().any(is_poison) {
+                (verdict, String::new())
+            } else {
+                (200, String::new())
+            }
+        });
+        let host = Host::start(
+            &url(server.address),
+            &[
+                ("batch_size", "100"),
+                ("batch_interval", "0.02"),
+                ("max_retries", "1"),
+                ("retry_delay", "0.001"),
+            ],
+        );
+        record_some(&host, 300, &[42, 43]);
+        let stats = host.until(|stats| stats.sent + stats.dropped_rejected == 300);
+        assert_eq!(
+            (stats.sent, stats.dropped_rejected),
+            (298, 2),
+            "{verdict}: {}",
+            stats.line()
+        );
+        assert_taken(&server, 300, &[42, 43]);
     }
 }
 
