@@ -64,8 +64,12 @@ def test_it_says_why_it_could_not_run() -> None:
 
 @pytest.mark.parametrize(("ending", "status"), [(signal.SIGINT, 0), (signal.SIGTERM, 143)])
 def test_the_page_stays_until_it_is_ended(ending: signal.Signals, status: int) -> None:
+    # A job in a shell's background starts with SIGINT ignored.
     with subprocess.Popen(
-        [sys.executable, str(DEMO), "--keep"], stdout=subprocess.PIPE, text=True
+        [sys.executable, str(DEMO), "--keep"],
+        stdout=subprocess.PIPE,
+        text=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     ) as process:
         assert process.stdout is not None
         url = None
