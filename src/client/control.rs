@@ -250,7 +250,7 @@ impl Shell {
             life.log.log_later(
                 Level::Warn,
                 format_args!(
-                    "{lost} records were not delivered before shutdown; {}",
+                    "records not delivered before shutdown: {lost}; {}",
                     stats.line()
                 ),
             );

@@ -214,7 +214,7 @@ impl Sender {
         if count > 0 {
             self.life.log.log(
                 Level::Error,
-                format_args!("{count} records were refused by the server and dropped ({why})"),
+                format_args!("refused by the server and dropped: {count} ({why})"),
             );
         }
     }

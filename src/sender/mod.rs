@@ -406,7 +406,7 @@ impl Sender {
             let after = human(since.elapsed());
             self.life.log.log(
                 Level::Warn,
-                format_args!("delivered again after {after}, {behind} records behind"),
+                format_args!("delivered again after {after}; records behind: {behind}"),
             );
         }
         self.shell.buffer.progressed();
@@ -472,11 +472,11 @@ impl Sender {
             match state {
                 State::Misconfigured => self.life.log.log(
                     Level::Error,
-                    format_args!("{to} refuses the records ({why}): check api_key, service_name and url; {kept} are kept"),
+                    format_args!("{to} refuses the records ({why}): check api_key, service_name and url; records kept: {kept}"),
                 ),
                 _ => self.life.log.log(
                     Level::Warn,
-                    format_args!("cannot deliver ({why}): {kept} records are kept and tried again"),
+                    format_args!("cannot deliver ({why}), will try again; records kept: {kept}"),
                 ),
             }
         }

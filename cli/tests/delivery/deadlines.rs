@@ -203,7 +203,7 @@ fn the_loss_at_shutdown_is_told_with_the_ledger() {
     let lines = lines.lock().unwrap();
     let told: Vec<_> = lines
         .iter()
-        .filter(|l| l.contains("11 records were not delivered before shutdown"))
+        .filter(|l| l.contains("records not delivered before shutdown: 11"))
         .collect();
     assert_eq!(told.len(), 1, "{lines:?}");
     assert!(

@@ -66,7 +66,7 @@ fn retries_end_and_the_next_round_goes_on() {
     assert_eq!(stats.last_error.as_deref(), Some("HTTP 503: out for lunch"));
     host.until(|stats| stats.sent == 3);
     assert_arrived(&receiver.records(), 0..3);
-    host.said_once("cannot deliver (HTTP 503: out for lunch): 3 records are kept");
+    host.said_once("cannot deliver (HTTP 503: out for lunch), will try again; records kept: 3");
     host.said_once("delivered again after");
     assert_eq!(host.client.stats().state, State::Idle);
 }

@@ -72,7 +72,7 @@ fn named_records_are_taken_out() {
         2,
         "one that is refused, one with the rest"
     );
-    host.said_once("5 records were refused by the server and dropped");
+    host.said_once("refused by the server and dropped: 5");
 }
 
 #[test]
@@ -251,7 +251,7 @@ fn a_record_too_large_by_itself_is_dropped() {
         "{}",
         stats.line()
     );
-    host.said_once("1 records were refused");
+    host.said_once("refused by the server and dropped: 1 ");
 }
 
 #[test]
