@@ -92,8 +92,12 @@ impl Sink {
 fn open_to_append(path: &Path) -> io::Result<File> {
     let mut options = OpenOptions::new();
     options.append(true).create(true);
+    // A pipe that nobody reads would hold the thread up until somebody does.
     #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    {
+        use std::os::unix::fs::OpenOptionsExt;
+        options.mode(0o600).custom_flags(libc::O_NONBLOCK);
+    }
     options.open(path)
 }
 
@@ -218,6 +222,34 @@ mod tests {
             let steps = [Ok(4), Err(ErrorKind::WouldBlock)];
             assert_eq!(run(&steps, Duration::ZERO, aborted).0, Err(expected));
         }
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_pipe_without_a_reader_is_a_fault_and_no_wait() {
+        use std::io::Read;
+        use std::os::unix::fs::OpenOptionsExt;
+
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("pipe");
+        let made = std::process::Command::new("mkfifo").arg(&path).status();
+        assert!(made.unwrap().success());
+        let sink = Sink::file(path.clone(), Duration::from_millis(20));
+        let live = AtomicBool::new(false);
+        let failure = sink.append(b"{\"n\":1}\n", &live).unwrap_err();
+        assert_eq!((failure.kind, failure.sent), (FailureKind::Io, false));
+
+        let mut reader = OpenOptions::new()
+            .read(true)
+            .custom_flags(libc::O_NONBLOCK)
+            .open(&path)
+            .unwrap();
+        sink.append(b"{\"n\":2}\n", &live).unwrap();
+        let mut line = [0; 32];
+        let count = reader.read(&mut line).unwrap();
+        assert_eq!(&line[..count], b"{\"n\":2}\n");
+        let failure = sink.append(&[b'x'; 1 << 20], &live).unwrap_err();
+        assert_eq!((failure.kind, failure.sent), (FailureKind::Timeout, true));
     }
 
     #[test]

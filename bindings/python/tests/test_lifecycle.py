@@ -2,6 +2,7 @@
 
 import os
 import signal
+import socket
 import sys
 import time
 from typing import Any
@@ -184,6 +185,30 @@ def test_sigterm_with_the_server_down_is_not_held_up() -> None:
     assert any("not delivered before shutdown" in line for line in app.errors), app.errors
 
 
+def test_a_flush_can_be_interrupted() -> None:
+    silent = socket.create_server(("127.0.0.1", 0))
+    done = script(
+        f"""
+import os, signal, threading, time
+import libmalti
+assert libmalti.init(url="http://127.0.0.1:{silent.getsockname()[1]}", shutdown_timeout=0)
+assert libmalti.record("GET", "/", 200, 1)
+began = time.monotonic()
+assert not libmalti.flush(0.3)
+assert 0.3 <= time.monotonic() - began < 10
+threading.Timer(0.3, os.kill, (os.getpid(), signal.SIGINT)).start()
+try:
+    libmalti.flush(60)
+except KeyboardInterrupt:
+    assert time.monotonic() - began < 30
+    print("interrupted")
+""",
+        "http://127.0.0.1:9",
+    )
+    silent.close()
+    assert (done.returncode, done.stdout) == (0, "interrupted\n"), done.stderr
+
+
 def test_owners(receiver: Receiver) -> None:
     """The client stops with its last owner, and starts again by init alone."""
     done = script(
@@ -222,6 +247,7 @@ def raises(kind, part, **settings):
 raises(TypeError, "batch_size", batchsize=1)
 raises(ValueError, "batch_size", batch_size="many")
 raises(TypeError, "a setting is", batch_size=object())
+raises(ValueError, "node", node="a\\0b")
 assert libmalti.init(exclude_endpoints=["/health*", "/x"], clean_mode=False, node=None)
 assert not libmalti.record("GET", "/healthz", 200, 1)
 assert not libmalti.record("GET", "/x", 200, 1)

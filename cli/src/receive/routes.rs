@@ -8,6 +8,7 @@ use http_body_util::{BodyExt, LengthLimitError, Limited};
 use hyper::body::Incoming;
 use hyper::header::{ALLOW, HOST, HeaderMap, HeaderValue, LOCATION, ORIGIN};
 use hyper::http::request::Parts;
+use hyper::http::uri::Authority;
 use hyper::{Method, Request, Uri};
 use serde::Serialize;
 use serde_json::json;
@@ -150,17 +151,24 @@ fn redirect(head: &Parts, path: &str) -> Response {
 /// Whether a web page of another site is behind the request: it names itself in
 /// `Origin`, or it had its own name resolve to us and that stands in `Host`.
 fn foreign(headers: &HeaderMap) -> bool {
-    let host = http::text(headers, HOST.as_str()).unwrap_or_default();
-    let name = host
-        .parse::<Uri>()
-        .ok()
-        .and_then(|uri| uri.host().map(str::to_owned));
-    let local = name.is_none_or(|name| {
+    let mut hosts = headers.get_all(HOST).iter();
+    let host = hosts.next().map(HeaderValue::as_bytes);
+    let named_here = match host {
+        Some(host) => hosts.next().is_none() && is_local(host),
+        // No browser leaves it out.
+        None => true,
+    };
+    let origin = headers.get(ORIGIN).map(HeaderValue::as_bytes);
+    let own = [b"http://", host.unwrap_or_default()].concat();
+    !named_here || origin.is_some_and(|origin| origin != own)
+}
+
+fn is_local(host: &[u8]) -> bool {
+    Authority::try_from(host).is_ok_and(|host| {
+        let name = host.host();
         let address = name.trim_start_matches('[').trim_end_matches(']');
         name.eq_ignore_ascii_case("localhost") || address.parse::<IpAddr>().is_ok()
-    });
-    let origin = headers.get(ORIGIN).map(HeaderValue::as_bytes);
-    !local || origin.is_some_and(|origin| origin != format!("http://{host}").as_bytes())
+    })
 }
 
 fn summary(state: &State) -> Response {

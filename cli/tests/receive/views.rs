@@ -141,6 +141,10 @@ fn other_web_sites_are_kept_out() {
         ("Host", "127.0.0.1:8080", 200),
         ("Host", "[::1]:8080", 200),
         ("Host", "LOCALHOST", 200),
+        ("Host", "", 403),
+        ("Host", "rebound.example:x", 403),
+        ("Host", "rebound example", 403),
+        ("Host", "localhost/.rebound.example", 403),
         ("Origin", "http://evil.example", 403),
         ("Origin", "null", 403),
         ("Origin", "http://localhost", 200),
@@ -154,6 +158,12 @@ fn other_web_sites_are_kept_out() {
         .set("Host", &host)
         .set("Origin", &format!("http://{host}"));
     assert_eq!(receiver.send(&own).status, 200);
+    let without = Request::new("GET", "/").without("Host");
+    assert_eq!(receiver.send(&without).status, 200);
+    let mut twice = receiver.connect();
+    twice.write(b"GET / HTTP/1.1\r\nHost: localhost\r\nHost: rebound.example\r\n\r\n");
+    let answer = twice.answer("GET").unwrap();
+    assert!(answer.status == 403 || answer.status == 400, "{}", answer.status);
     // Ingest has its key; it answers to any name, as the server does.
     let ingest = Request::ingest(good()).set("Host", "malti.example");
     assert_eq!(receiver.send(&ingest).status, 200);

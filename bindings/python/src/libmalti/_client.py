@@ -18,6 +18,8 @@ Setting = Union[str, int, float, bool, "os.PathLike[str]", Iterable[str], None]
 
 _ERROR_BYTES = 1024
 _MAX_MS = 3_600_000
+# The longest that a signal's handler waits for a flush.
+_SLICE_S = 0.1
 
 
 class Rules(NamedTuple):
@@ -61,6 +63,8 @@ class Config:
                 self._set(key, _as_text(value))
 
     def _set(self, key: str, value: str) -> None:
+        if "\0" in value:
+            raise ValueError(f"{key}: {value!r} has a NUL in it")
         message = ctypes.create_string_buffer(_ERROR_BYTES)
         status = _library.config_set(
             self.pointer,
@@ -212,8 +216,19 @@ class Client:
         self.release(for_good=True)
 
     def flush(self, timeout: float) -> bool:
-        status = _library.flush(milliseconds(timeout))
-        _log.pull()
+        """In slices, between which a signal's handler runs: Ctrl-C need not wait for a server."""
+        until = time.monotonic() + milliseconds(timeout) / 1000
+        ticket = ctypes.c_uint64()
+        status = _library.flush_begin(ticket)
+        try:
+            while status == _library.OK:
+                left = max(0.0, until - time.monotonic())
+                status = _library.flush_wait(ticket.value, milliseconds(min(left, _SLICE_S)))
+                if status != _library.ERR_TIMED_OUT or not left:
+                    break
+                status = _library.OK
+        finally:
+            _log.pull()
         return status >= 0
 
     def setting(self, key: str) -> str:

@@ -25,6 +25,7 @@ ERR_INVALID_ARGUMENT = -1
 ERR_UNKNOWN_KEY = -2
 ERR_INVALID_VALUE = -3
 ERR_ALREADY_INITIALIZED = -5
+ERR_TIMED_OUT = -6
 
 # What a record keeps of a field; longer results are cut there anyway.
 FIELD_BYTES = 2000
@@ -123,7 +124,8 @@ stats_json = _declare(_held, "malti_stats_json", _int, *_pair)
 log_next = _declare(_held, "malti_log_next", _int, ctypes.POINTER(_int), *_pair)
 
 init = _declare(_freed, "malti_init", _int, ctypes.c_void_p, *_pair)
-flush = _declare(_freed, "malti_flush", _int, ctypes.c_uint32)
+flush_begin = _declare(_held, "malti_flush_begin", _int, ctypes.POINTER(ctypes.c_uint64))
+flush_wait = _declare(_freed, "malti_flush_wait", _int, ctypes.c_uint64, ctypes.c_uint32)
 shutdown = _declare(_freed, "malti_shutdown", _int, ctypes.c_uint32)
 
 _held.malti_version.restype = _text
