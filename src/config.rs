@@ -34,8 +34,6 @@ use self::secret::{MASK, mask_userinfo};
 use self::values::KeyFile;
 use crate::consumer::{Rules, Source};
 use crate::log::Level;
-use crate::shell::Origin;
-use crate::sys::LeakCell;
 use crate::transport::{self, Destination};
 
 /// The service of a configuration that names none.
@@ -258,12 +256,6 @@ impl Config {
         (share as usize).max(1)
     }
 
-    /// Whether `exclude_endpoints` names this endpoint.
-    #[cfg(test)]
-    fn excludes(&self, endpoint: &[u8]) -> bool {
-        excluded(&self.exclude_endpoints, endpoint)
-    }
-
     /// Who called, by these settings.
     pub(crate) fn rules(&self) -> Rules {
         Rules {
@@ -278,7 +270,7 @@ impl Config {
     }
 
     /// Where and how the transport delivers.
-    pub(crate) fn transport(&self, origin: Origin) -> transport::Settings {
+    pub(crate) fn transport(&self, origin: transport::Origin) -> transport::Settings {
         let binding = self
             .binding
             .as_deref()
@@ -297,11 +289,8 @@ impl Config {
             proxy: self.proxy_for_url().map(str::to_owned),
             no_proxy: self.no_proxy.clone(),
             forked: origin.forked,
-            known_addresses: origin
-                .addresses
-                .and_then(LeakCell::get)
-                .cloned()
-                .unwrap_or_default(),
+            known_addresses: origin.addresses(),
+            known_ca_roots: origin.ca_roots(),
         }
     }
 
@@ -323,18 +312,6 @@ impl Config {
         let https = self.url.to_string().starts_with("https:");
         self.env_proxies.choose(https)
     }
-}
-
-/// Whether one of the patterns of `exclude_endpoints`, exact or with a trailing `*`, names the endpoint
-/// (its query string aside).
-pub(crate) fn excluded(patterns: &[String], endpoint: &[u8]) -> bool {
-    let path = endpoint.split(|b| *b == b'?').next().unwrap_or_default();
-    patterns
-        .iter()
-        .any(|pattern| match pattern.strip_suffix('*') {
-            Some(prefix) => path.starts_with(prefix.as_bytes()),
-            None => path == pattern.as_bytes(),
-        })
 }
 
 /// The entry of a key.

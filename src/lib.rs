@@ -8,6 +8,7 @@ pub mod capi;
 pub mod client;
 pub mod config;
 pub mod consumer;
+mod exclude;
 pub mod ledger;
 pub mod log;
 mod outcome;

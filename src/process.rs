@@ -4,7 +4,6 @@
 //! and immutable, reach it. The child's first call that needs a client builds a new one from them. What the parent
 //! had in memory stays the parent's: the child touches none of its locks.
 
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::time::{Duration, Instant};
@@ -14,8 +13,9 @@ use crate::config::Config;
 use crate::consumer::Rules;
 use crate::ledger::Stats;
 use crate::log::{self, Level, Logger, Sink};
-use crate::shell::{Origin, Shell};
+use crate::shell::Shell;
 use crate::sys::{self, ForkCell, LeakCell};
+use crate::transport::{Legacy, Origin};
 
 /// The client that takes records; empty before init, after shutdown and while disabled.
 static HOT: ForkCell<Shell> = ForkCell::new();
@@ -36,7 +36,7 @@ pub(crate) struct Tenure {
     sink: Said,
     /// The process that was started; in any other one the client is a child's.
     pid: u32,
-    addresses: LeakCell<Vec<SocketAddr>>,
+    legacy: Legacy,
     owners: AtomicU32,
     /// The one leaked before it: found again by a later init, and by tools that look for leaks.
     previous: Option<&'static Tenure>,
@@ -193,7 +193,7 @@ fn open(tenure: &'static Tenure) -> Result<&'static Shell, String> {
         Arc::new(Logger::new(tenure.config.log, tenure.sink.sink())),
         Origin {
             forked: tenure.pid != std::process::id(),
-            addresses: Some(&tenure.addresses),
+            legacy: Some(&tenure.legacy),
         },
     )?;
     if tenure.config.is_enabled() {
@@ -243,7 +243,7 @@ pub(crate) fn init(config: Config, callback: Option<HostLog>) -> Result<Started,
             rules,
             sink,
             pid,
-            addresses: LeakCell::new(),
+            legacy: Legacy::default(),
             owners: AtomicU32::new(0),
             previous: LAST.get(),
         }));

@@ -2,24 +2,12 @@
 //! between the two.
 
 use std::fmt;
-use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 use crate::buffer::Buffer;
 use crate::config::Config;
 use crate::log::Logger;
-use crate::sys::LeakCell;
-use crate::transport::{Round, Transport};
-
-/// How a life came to be.
-#[derive(Clone, Copy, Default)]
-pub(crate) struct Origin {
-    /// In a forked child, from what its parent left.
-    pub(crate) forked: bool,
-    /// Where the server's addresses are left for children, whose name lookup may be stuck in a lock that the parent
-    /// held. Written once: a child that finds them stale looks up anew.
-    pub(crate) addresses: Option<&'static LeakCell<Vec<SocketAddr>>>,
-}
+use crate::transport::{Origin, Round, Transport};
 
 /// What belongs to one life of a client, from its opening to its end.
 pub(crate) struct Life {
@@ -33,21 +21,6 @@ pub(crate) struct Life {
     pub(crate) round: Mutex<Option<Round>>,
     /// Fields of bad calls that were complained of.
     pub(crate) complaints: Mutex<Vec<&'static str>>,
-}
-
-impl Life {
-    /// Leaves the addresses that answered for children.
-    pub(crate) fn leave_addresses(&self) {
-        let Some((cell, transport)) = self.origin.addresses.zip(self.transport.as_ref()) else {
-            return;
-        };
-        if cell.get().is_none() {
-            let good = transport.good_addresses();
-            if !good.is_empty() {
-                cell.set(Box::leak(Box::new(good)));
-            }
-        }
-    }
 }
 
 /// A client, whatever its state. Its methods stand with the client, by subject.

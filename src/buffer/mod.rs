@@ -19,7 +19,7 @@ pub(crate) use central::{Central, Fate};
 pub(crate) use chunk::Batch;
 use chunk::{CHUNK_BYTES, OpenChunk};
 
-use crate::config::excluded;
+use crate::exclude::excluded;
 use crate::ledger::Stats;
 use crate::record::RawRecord;
 

@@ -11,9 +11,9 @@ use crate::config::Config;
 use crate::ledger::{State, Stats};
 use crate::log::{self, Level, Logger};
 use crate::sender;
-use crate::shell::{Life, Origin, Shell};
+use crate::shell::{Life, Shell};
 use crate::sys;
-use crate::transport::Transport;
+use crate::transport::{Origin, Transport};
 
 /// A wait of more than this counts as this.
 pub(crate) const WAIT_MAX: Duration = Duration::from_secs(3600);
@@ -48,6 +48,9 @@ impl Shell {
             for warning in config.startup_warnings() {
                 log.log_later(Level::Warn, warning);
             }
+        }
+        if let Some(transport) = &transport {
+            origin.leave(transport);
         }
         let epoch = if transport.is_some() {
             self.buffer.open(&Limits {

@@ -14,8 +14,9 @@ use crate::config::Config;
 use crate::ledger::Stats;
 use crate::log::{Logger, Sink};
 use crate::record::FIELD_MAX;
-use crate::shell::{Origin, Shell};
+use crate::shell::Shell;
 use crate::sys;
+use crate::transport::Origin;
 
 /// One request to record. Text is cut to what the server keeps; nothing in it can harm the batch it travels in.
 #[derive(Clone, Copy, Debug)]

@@ -461,20 +461,3 @@ fn thresholds_are_shares_of_the_buffer() {
     );
     assert_eq!(with(&[("buffer_size", "1")]).overflow_records(), 1);
 }
-
-#[test]
-fn endpoints_are_excluded_exactly_or_by_their_start() {
-    let config = with(&[("exclude_endpoints", "/health*,/metrics")]);
-    for (endpoint, excluded) in [
-        ("/health", true),
-        ("/healthz/live", true),
-        ("/metrics", true),
-        ("/metrics/x", false),
-        ("/", false),
-        ("", false),
-    ] {
-        assert_eq!(config.excludes(endpoint.as_bytes()), excluded, "{endpoint}");
-    }
-    assert!(with(&[("exclude_endpoints", "*")]).excludes(b"anything"));
-    assert!(!from(&[]).excludes(b"/"));
-}

@@ -401,7 +401,9 @@ impl Sender {
         central.counters.state = State::Sending;
         let behind = central.queued();
         drop(central);
-        self.life.leave_addresses();
+        if let Some(transport) = &self.life.transport {
+            self.life.origin.leave(transport);
+        }
         if let Some((since, _)) = self.trouble.take() {
             let after = human(since.elapsed());
             self.life.log.log(

@@ -9,6 +9,7 @@ use std::time::{Duration, Instant, SystemTime};
 use flate2::Compression;
 use flate2::write::GzEncoder;
 use rustls::Error as TlsError;
+use rustls::pki_types::CertificateDer;
 use ureq::http::header::{CONTENT_ENCODING, CONTENT_TYPE, HeaderName, HeaderValue, RETRY_AFTER};
 use ureq::http::{HeaderMap, Response, Uri};
 use ureq::unversioned::transport::{ConnectProxyConnector, Connector, TcpConnector};
@@ -18,7 +19,7 @@ use super::destination::BaseUrl;
 use super::probe::{self, Attempt, Probe};
 use super::resolver::{Dns, LookupFailed, RoundResolver};
 use super::tls::{HandshakeFailed, Tls};
-use super::trust::Trust;
+use super::trust::{self, Trust};
 use super::{Answer, Failure, FailureKind, Settings, proxy};
 
 const API_KEY: HeaderName = HeaderName::from_static("x-api-key");
@@ -64,13 +65,18 @@ impl Server {
             Some(proxy) => (proxy.host().trim_matches(['[', ']']), proxy.port()),
             None => (url.host(), url.port()),
         };
+        let ca_roots = match (&settings.known_ca_roots, &settings.ca_file) {
+            (Some(known), _) => known.clone(),
+            (None, Some(path)) => trust::read_ca_file(path)?,
+            (None, None) => Vec::new(),
+        };
         let trust = Trust::new(
-            settings.ca_file.as_deref(),
+            ca_roots,
             settings.ssl_cert_file.clone(),
             settings.ssl_cert_dir.clone(),
             // Security.framework may abort a forked child.
             settings.forked && cfg!(target_vendor = "apple"),
-        )?;
+        );
         let timeout = settings.http_timeout.min(LONGEST);
         let idle = settings.max_keepalive_connections;
         let config = Agent::config_builder()
@@ -102,6 +108,10 @@ impl Server {
             trust: Arc::new(trust),
             dns: Dns::new(host, port, &settings.known_addresses, settings.forked),
         })
+    }
+
+    pub(super) fn ca_roots(&self) -> &[CertificateDer<'static>] {
+        self.trust.ca_roots()
     }
 
     pub(super) fn good_addresses(&self) -> Vec<SocketAddr> {
@@ -254,8 +264,8 @@ fn answer(mut response: Response<Body>) -> Answer {
 /// Seconds, or a date (RFC 9110, 10.2.3). Anything else is taken as absent.
 fn retry_after(headers: &HeaderMap, now: SystemTime) -> Option<Duration> {
     let text = headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
-    if text.bytes().all(|byte| byte.is_ascii_digit()) {
-        return text.parse().ok().map(Duration::from_secs);
+    if !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit()) {
+        return Some(Duration::from_secs(text.parse().unwrap_or(u64::MAX)));
     }
     let date = httpdate::parse_http_date(text).ok()?;
     Some(date.duration_since(now).unwrap_or_default())
@@ -323,7 +333,8 @@ mod tests {
             ("Sunday, 06-Nov-94 08:50:37 GMT", Some(60)),
             ("Sun Nov  6 08:50:37 1994", Some(60)),
             ("Sun, 06 Nov 1994 08:00:00 GMT", Some(0)),
-            ("99999999999999999999", None),
+            ("99999999999999999999", Some(u64::MAX)),
+            ("Fri, 31 Dec 9999 23:59:59 GMT", Some(252_618_189_022)),
             ("-1", None),
             ("1.5", None),
             ("soon", None),

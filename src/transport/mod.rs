@@ -12,6 +12,7 @@ use std::time::Duration;
 
 mod destination;
 mod http;
+mod origin;
 mod probe;
 mod proxy;
 mod resolver;
@@ -23,6 +24,8 @@ mod trust;
 mod tests;
 
 pub use destination::{BaseUrl, Destination};
+pub(crate) use origin::{Legacy, Origin};
+use rustls::pki_types::CertificateDer;
 
 use crate::wire::Framing;
 
@@ -54,6 +57,8 @@ pub struct Settings {
     pub forked: bool,
     /// [`Transport::good_addresses`] of an earlier transport; they stand in when the lookup fails.
     pub known_addresses: Vec<SocketAddr>,
+    /// [`Transport::ca_roots`] of an earlier transport, instead of reading `ca_file` again.
+    pub known_ca_roots: Option<Vec<CertificateDer<'static>>>,
 }
 
 /// The way to one destination.
@@ -107,6 +112,17 @@ impl Transport {
         match &self.0 {
             Way::Http(server) => server.good_addresses(),
             Way::Sink(_) => Vec::new(),
+        }
+    }
+}
+
+impl Transport {
+    /// What was read in `ca_file`.
+    #[must_use]
+    pub fn ca_roots(&self) -> &[CertificateDer<'static>] {
+        match &self.0 {
+            Way::Http(server) => server.ca_roots(),
+            Way::Sink(_) => &[],
         }
     }
 }

@@ -25,26 +25,23 @@ pub(super) struct Trust {
 }
 
 impl Trust {
-    /// Reads `ca_file` at once, so that a bad one shows when the client starts.
     pub(super) fn new(
-        ca_file: Option<&Path>,
+        extra: Roots,
         ssl_cert_file: Option<PathBuf>,
         ssl_cert_dir: Option<PathBuf>,
         bundled_only: bool,
-    ) -> Result<Self, String> {
-        let extra = match ca_file {
-            Some(path) => {
-                ca_roots(path).map_err(|fault| format!("ca_file: {}: {fault}", path.display()))?
-            }
-            None => Roots::new(),
-        };
-        Ok(Self {
+    ) -> Self {
+        Self {
             extra,
             ssl_cert_file,
             ssl_cert_dir,
             bundled_only,
             config: OnceLock::new(),
-        })
+        }
+    }
+
+    pub(super) fn ca_roots(&self) -> &[CertificateDer<'static>] {
+        &self.extra
     }
 
     /// The configuration. A failure is not kept: the file may be there next time.
@@ -129,6 +126,11 @@ fn certificates(path: &Path) -> Roots {
         Ok(found) => found.filter_map(Result::ok).collect(),
         Err(_) => Roots::new(),
     }
+}
+
+/// The roots in `ca_file`, read at once, so that a bad one shows when the client starts.
+pub(super) fn read_ca_file(path: &Path) -> Result<Roots, String> {
+    ca_roots(path).map_err(|fault| format!("ca_file: {}: {fault}", path.display()))
 }
 
 /// As [`certificates`], but everything must be in order.

@@ -163,7 +163,11 @@ fn other_web_sites_are_kept_out() {
     let mut twice = receiver.connect();
     twice.write(b"GET / HTTP/1.1\r\nHost: localhost\r\nHost: rebound.example\r\n\r\n");
     let answer = twice.answer("GET").unwrap();
-    assert!(answer.status == 403 || answer.status == 400, "{}", answer.status);
+    assert!(
+        answer.status == 403 || answer.status == 400,
+        "{}",
+        answer.status
+    );
     // Ingest has its key; it answers to any name, as the server does.
     let ingest = Request::ingest(good()).set("Host", "malti.example");
     assert_eq!(receiver.send(&ingest).status, 200);

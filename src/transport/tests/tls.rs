@@ -114,6 +114,28 @@ fn a_private_ca_is_refused_without_ca_file_and_accepted_with_it() {
 }
 
 #[test]
+fn what_a_parent_read_in_ca_file_need_not_be_there_any_more() {
+    let authority = Authority::new(&["127.0.0.1"]);
+    let (server, _seen) = authority.serve();
+    let path = authority.ca_file();
+    let legacy: &'static Legacy = Box::leak(Box::default());
+    let origin = |forked| Origin {
+        forked,
+        legacy: Some(legacy),
+    };
+    origin(false).leave(&Transport::new(https(&server, Some(&path))).unwrap());
+    fs::remove_file(&path).unwrap();
+    // An init of the same process reads anew, a child does not.
+    assert!(origin(false).ca_roots().is_none());
+    let child = Settings {
+        known_ca_roots: origin(true).ca_roots(),
+        ..https(&server, Some(&path))
+    };
+    let transport = Transport::new(child).unwrap();
+    assert_eq!(post(&transport.round()).unwrap().status, 200);
+}
+
+#[test]
 fn a_certificate_for_another_name_is_refused() {
     let authority = Authority::new(&["malti.example"]);
     let (server, _seen) = authority.serve();

@@ -1,0 +1,54 @@
+//! What a process leaves to its forked children, so that they need neither the name service, whose locks they may have
+//! inherited held, nor files, which they may not be able to read any more.
+
+use std::net::SocketAddr;
+
+use rustls::pki_types::CertificateDer;
+
+use super::Transport;
+use crate::sys::LeakCell;
+
+/// Leaked, and each part written once.
+#[derive(Default)]
+pub(crate) struct Legacy {
+    addresses: LeakCell<Vec<SocketAddr>>,
+    ca_roots: LeakCell<Vec<CertificateDer<'static>>>,
+}
+
+/// How a client's life came to be.
+#[derive(Clone, Copy, Default)]
+pub(crate) struct Origin {
+    /// In a forked child, from what its parent left.
+    pub(crate) forked: bool,
+    pub(crate) legacy: Option<&'static Legacy>,
+}
+
+impl Origin {
+    /// The addresses that answered an ancestor. A child that finds them stale looks up anew.
+    pub(crate) fn addresses(&self) -> Vec<SocketAddr> {
+        let left = self.legacy.and_then(|legacy| legacy.addresses.get());
+        left.cloned().unwrap_or_default()
+    }
+
+    /// What an ancestor read in `ca_file`.
+    pub(crate) fn ca_roots(&self) -> Option<Vec<CertificateDer<'static>>> {
+        let legacy = self.legacy.filter(|_| self.forked)?;
+        legacy.ca_roots.get().cloned()
+    }
+
+    /// Leaves what `transport` knows by now.
+    pub(crate) fn leave(&self, transport: &Transport) {
+        let Some(legacy) = self.legacy else { return };
+        leave_once(&legacy.addresses, || transport.good_addresses());
+        leave_once(&legacy.ca_roots, || transport.ca_roots().to_vec());
+    }
+}
+
+fn leave_once<T: Sync>(cell: &LeakCell<Vec<T>>, known: impl FnOnce() -> Vec<T>) {
+    if cell.get().is_none() {
+        let known = known();
+        if !known.is_empty() {
+            cell.set(Box::leak(Box::new(known)));
+        }
+    }
+}
