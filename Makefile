@@ -74,6 +74,10 @@ lint: $(NOX) $(CARGO_DENY) ## format, lints, docs, licences, types, shell
 bench: receiver lib $(NOX) ## measure, each figure beside its baseline and its target
 	@$(PYTHON) .ci/bench.py
 
+.PHONY: bench-quick
+bench-quick: lib ## count the instructions of a record, and fail where they grew
+	@$(PYTHON) .ci/bench.py --quick
+
 .PHONY: cross
 cross: $(NOX) $(TOOLCHAIN) ## build the library for Windows, macOS, musl and arm64
 	@$(NOX) --session cross

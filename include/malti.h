@@ -221,7 +221,7 @@ uint32_t malti_abi_version(void);
 /**
  * New settings: the defaults, then what the environment says (MALTI_BATCH_SIZE for the key batch_size, and so on; the
  * proxy and certificate variables too). The environment is read here and never again. A bad value in it is no error:
- * the default holds, and malti_init logs a warning. Free it with malti_config_free. NULL: no memory. Any thread, but
+ * the default holds, and malti_init logs a warning. Free it with malti_config_free. NULL: an internal fault. Any thread, but
  * like every reader of the environment not while another thread changes it.
  */
 malti_config *malti_config_new(void);
@@ -271,7 +271,8 @@ void malti_config_free(malti_config *config);
  * MALTI_OK. MALTI_DISABLED: switched off, or no API key (a warning is logged); nothing will be recorded, and a later
  * malti_init with other settings may start it. MALTI_ALREADY_RUNNING: it runs with the same settings and has one more
  * owner. MALTI_ERR_ALREADY_INITIALIZED: it runs with other settings; nothing changed, and the message names the first
- * key that differs. MALTI_ERR_INVALID_VALUE: a file that the settings name can't be used.
+ * key that differs. MALTI_ERR_INVALID_VALUE: a file that the settings name can't be used, or `proxy`, `api_key` or
+ * `binding` can't be sent as they are.
  *
  * MALTI_ERR_WOULD_DEADLOCK: called inside the log callback; nothing done.
  *
@@ -327,7 +328,7 @@ int32_t malti_shutdown(uint32_t timeout_ms);
  * always terminated) and its level (1 error, 2 warn, 3 info, 4 debug) to `level` where that is not NULL. 0: none
  * waits. Called once before malti_init, it makes the client keep its last 64 lines for this function instead of
  * writing them to standard error; what nobody took by the end of shutdown goes there after all. `out` should hold
- * 1024 bytes: a cut line is not given twice. Any thread.
+ * 4096 bytes: a cut line is not given twice. Any thread.
  */
 int32_t malti_log_next(int32_t *level,
                        char *out,

@@ -18,7 +18,8 @@ use crate::shell::Shell;
 /// MALTI_OK. MALTI_DISABLED: switched off, or no API key (a warning is logged); nothing will be recorded, and a later
 /// malti_init with other settings may start it. MALTI_ALREADY_RUNNING: it runs with the same settings and has one more
 /// owner. MALTI_ERR_ALREADY_INITIALIZED: it runs with other settings; nothing changed, and the message names the first
-/// key that differs. MALTI_ERR_INVALID_VALUE: a file that the settings name can't be used.
+/// key that differs. MALTI_ERR_INVALID_VALUE: a file that the settings name can't be used, or `proxy`, `api_key` or
+/// `binding` can't be sent as they are.
 ///
 /// MALTI_ERR_WOULD_DEADLOCK: called inside the log callback; nothing done.
 ///
@@ -164,7 +165,7 @@ pub extern "C" fn malti_shutdown(timeout_ms: u32) -> i32 {
 /// always terminated) and its level (1 error, 2 warn, 3 info, 4 debug) to `level` where that is not NULL. 0: none
 /// waits. Called once before malti_init, it makes the client keep its last 64 lines for this function instead of
 /// writing them to standard error; what nobody took by the end of shutdown goes there after all. `out` should hold
-/// 1024 bytes: a cut line is not given twice. Any thread.
+/// 4096 bytes: a cut line is not given twice. Any thread.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn malti_log_next(level: *mut i32, out: *mut c_char, out_len: usize) -> i32 {
     guard(MALTI_ERR_PANIC, || {
