@@ -20,6 +20,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use ipnet::IpNet;
+use ring::hmac;
 
 pub use self::error::ConfigError;
 pub use self::keys::Key;
@@ -34,6 +35,7 @@ use self::secret::{MASK, mask_userinfo};
 use self::values::KeyFile;
 use crate::consumer::{Rules, Source};
 use crate::log::Level;
+use crate::spool;
 use crate::transport::{self, Destination};
 
 /// The service of a configuration that names none.
@@ -77,6 +79,9 @@ pub struct Config {
     env_proxies: EnvProxies,
     /// As given: hosts, domains, networks between commas.
     pub(crate) no_proxy: String,
+    pub(crate) spool_dir: Option<PathBuf>,
+    pub(crate) spool_bytes: u64,
+    pub(crate) spool_max_age: Duration,
     pub(crate) compression: Compression,
     pub(crate) shutdown_timeout: Duration,
     pub(crate) log: Level,
@@ -124,6 +129,9 @@ impl Default for Config {
             proxy: Proxy::Environment,
             env_proxies: EnvProxies::default(),
             no_proxy: String::new(),
+            spool_dir: None,
+            spool_bytes: 256 << 20,
+            spool_max_age: Duration::from_secs(7 * 24 * 3600),
             compression: Compression::None,
             shutdown_timeout: Duration::from_secs(5),
             log: Level::Warn,
@@ -292,6 +300,25 @@ impl Config {
             known_addresses: origin.addresses(),
             known_ca_roots: origin.ca_roots(),
         }
+    }
+
+    /// The durable buffer; `None`: in memory alone.
+    pub(crate) fn spool(&self) -> Option<spool::Settings> {
+        let key = self.api_key().map_or("", |key| key.expose());
+        // Tells files apart, and tells nobody the key.
+        let pepper = hmac::Key::new(hmac::HMAC_SHA256, b"libmalti spool");
+        let whose = format!("{}\0{}\0{key}", self.url, self.service_name());
+        let digest = hmac::sign(&pepper, whose.as_bytes());
+        let mut identity = [0; 16];
+        identity.copy_from_slice(&digest.as_ref()[..16]);
+        Some(spool::Settings {
+            dir: self.spool_dir.clone()?,
+            bytes: self.spool_bytes,
+            max_age: self.spool_max_age,
+            identity,
+            service: self.service_name().to_owned(),
+            node: self.node.clone(),
+        })
     }
 
     /// The proxy for `url`'s scheme, with its credentials; whether its host is excepted from it, by

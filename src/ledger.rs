@@ -31,10 +31,14 @@ pub enum State {
 pub(crate) struct Counters {
     /// Records that have left the shards.
     pub(crate) entered: u64,
+    pub(crate) adopted: u64,
     pub(crate) sent: u64,
+    pub(crate) spooled: u64,
     pub(crate) dropped_overflow: u64,
     pub(crate) dropped_rejected: u64,
     pub(crate) dropped_shutdown: u64,
+    pub(crate) dropped_expired: u64,
+    pub(crate) spool_skipped_bytes: u64,
     pub(crate) batches: u64,
     pub(crate) retries: u64,
     pub(crate) bytes_sent: u64,

@@ -18,6 +18,7 @@ mod retry;
 pub mod route;
 mod sender;
 mod shell;
+mod spool;
 mod sys;
 pub mod text;
 pub mod transport;

@@ -102,6 +102,8 @@ pub(crate) enum InitError {
 extern "C" fn in_forked_child() {
     HOT.reset();
     SHELL.reset();
+    #[cfg(unix)]
+    sys::close_inherited();
 }
 
 /// What the running (or disabled) client was started with.

@@ -7,7 +7,7 @@
 //! | 0–7 | `created_at`, microseconds since 1970 UTC, little-endian |
 //! | 8–11 | response time in whole milliseconds |
 //! | 12–13 | whole length in bytes, a multiple of 8 |
-//! | 14–15 | status |
+//! | 14–15 | status; the highest bit says that it is settled, for whoever finds it in a durable file |
 //! | 16–23 | lengths of method, endpoint, consumer, context |
 
 /// The bytes of a field that are kept; what the server keeps (500 code points) always fits.
@@ -18,6 +18,9 @@ pub const RESPONSE_TIME_MAX_MS: u32 = i32::MAX as u32;
 pub const CREATED_AT_MAX_US: i64 = 253_402_300_799_999_999;
 
 const HEADER: usize = 24;
+/// Where a packed record says that it is settled: [`DONE`] in this byte.
+pub(crate) const DONE_AT: usize = 15;
+pub(crate) const DONE: u8 = 0x80;
 /// The largest packed record.
 pub const PACKED_MAX: usize = (HEADER + 4 * FIELD_MAX + 7) & !7;
 
@@ -102,7 +105,7 @@ impl<'a> RawRecord<'a> {
             endpoint: field(1)?,
             consumer: field(2)?,
             context: field(3)?,
-            status: u16_at(14),
+            status: u16_at(14) & !(u16::from(DONE) << 8),
             response_time_ms: u32::from_le_bytes([head[8], head[9], head[10], head[11]]),
             created_at_us: i64::from_le_bytes([
                 head[0], head[1], head[2], head[3], head[4], head[5], head[6], head[7],
@@ -110,6 +113,24 @@ impl<'a> RawRecord<'a> {
         };
         Some((record, len))
     }
+}
+
+/// Whether the packed record at the start of `bytes` is settled.
+pub(crate) fn is_done(bytes: &[u8]) -> bool {
+    bytes.get(DONE_AT).is_some_and(|byte| byte & DONE != 0)
+}
+
+/// Of packed records, whatever is settled of them; never 0.
+pub(crate) fn checksum(packed: &[u8]) -> u32 {
+    let mut hasher = crc32fast::Hasher::new();
+    let mut rest = packed;
+    while let Some((_, len)) = RawRecord::unpack(rest).filter(|(_, len)| *len > DONE_AT) {
+        hasher.update(&rest[..DONE_AT]);
+        hasher.update(&[rest[DONE_AT] & !DONE]);
+        hasher.update(&rest[DONE_AT + 1..len]);
+        rest = &rest[len..];
+    }
+    hasher.finalize().max(1)
 }
 
 /// The records packed one behind the other in `bytes`.

@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use crate::buffer::Buffer;
 use crate::config::Config;
 use crate::log::Logger;
+use crate::spool::Own;
 use crate::transport::{Origin, Round, Transport};
 
 /// What belongs to one life of a client, from its opening to its end.
@@ -17,6 +18,8 @@ pub(crate) struct Life {
     pub(crate) log: Arc<Logger>,
     /// Absent while disabled.
     pub(crate) transport: Option<Transport>,
+    /// The durable file, while there is one.
+    pub(crate) spool: Mutex<Option<Own>>,
     /// The request that shutdown aborts.
     pub(crate) round: Mutex<Option<Round>>,
     /// Fields of bad calls that were complained of.
@@ -28,6 +31,10 @@ pub(crate) struct Shell {
     pub(crate) me: Weak<Shell>,
     pub(crate) buffer: Buffer,
     life: Mutex<Option<Arc<Life>>>,
+}
+
+pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl fmt::Debug for Shell {
@@ -46,7 +53,7 @@ impl Shell {
     }
 
     pub(crate) fn life_slot(&self) -> MutexGuard<'_, Option<Arc<Life>>> {
-        self.life.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.life)
     }
 
     /// The life that runs, or ran last.

@@ -1,11 +1,13 @@
 //! What the central lock guards: the queue, what is in flight, the counters, and what the sender is asked for.
 
 use std::collections::VecDeque;
+use std::sync::Arc;
 use std::time::Instant;
 
 use super::Limits;
 use super::chunk::{Batch, CHUNK_BYTES, Chunk, OpenChunk, Segment};
 use crate::ledger::{Counters, State};
+use crate::sys::Mapping;
 
 /// How a batch ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -20,6 +22,8 @@ struct InFlight {
     id: u64,
     /// The thread that has it: 0 the sender, else a helper.
     owner: usize,
+    /// From a file that another process left; it waits there, not in the queue.
+    adopted: bool,
     segments: Vec<Segment>,
 }
 
@@ -52,6 +56,12 @@ pub(crate) struct Central {
     queued: usize,
     queued_bytes: usize,
     in_flight: Vec<InFlight>,
+    /// The durable file that new chunks are slots of.
+    file: Option<Arc<Mapping>>,
+    /// Place of the next chunk in the order of chunks.
+    next_chunk: u64,
+    /// Records that wait in adopted files.
+    adopted_waiting: usize,
     /// Number of the next record to leave a shard. Goes on over all lives, so that a flush's mark stays meaningful.
     next_record: u64,
     next_batch: u64,
@@ -101,9 +111,19 @@ impl Central {
 
     /// Ends this life: what is not confirmed is counted as lost at shutdown, and a later outcome is discarded. All
     /// chunks are let go; one that a request under way still holds is freed with its batch.
-    pub(crate) fn end(&mut self) {
-        let lost = self.queued + self.in_flight();
-        self.counters.dropped_shutdown += lost as u64;
+    ///
+    /// Returns how many records are left in the durable file.
+    pub(crate) fn end(&mut self) -> u64 {
+        let own = self.in_flight.iter().filter(|batch| !batch.adopted);
+        let segments = own.flat_map(|batch| &batch.segments).chain(&self.queue);
+        let (kept, lost): (Vec<&Segment>, Vec<&Segment>) =
+            segments.partition(|segment| segment.is_durable());
+        let count = |of: Vec<&Segment>| of.into_iter().map(Segment::count).sum::<usize>() as u64;
+        let (kept, lost) = (count(kept), count(lost));
+        self.counters.spooled += kept + (self.adopted_waiting + self.adopted_in_flight()) as u64;
+        self.counters.dropped_shutdown += lost;
+        self.adopted_waiting = 0;
+        self.file = None;
         self.counters.state = State::Stopped;
         self.epoch += 1;
         self.running = false;
@@ -112,6 +132,7 @@ impl Central {
         self.free = Vec::new();
         (self.queued, self.queued_bytes) = (0, 0);
         (self.chunks, self.high_water) = (0, 0);
+        kept
     }
 
     pub(crate) fn queued(&self) -> usize {
@@ -133,12 +154,24 @@ impl Central {
         self.max_records
     }
 
-    pub(crate) fn in_flight(&self) -> usize {
+    /// Records of our own, which the caps are for.
+    fn in_flight(&self) -> usize {
+        let own = self.in_flight.iter().filter(|batch| !batch.adopted);
+        own.map(InFlight::count).sum()
+    }
+
+    fn adopted_in_flight(&self) -> usize {
+        let adopted = self.in_flight.iter().filter(|batch| batch.adopted);
+        adopted.map(InFlight::count).sum()
+    }
+
+    pub(crate) fn all_in_flight(&self) -> usize {
         self.in_flight.iter().map(InFlight::count).sum()
     }
 
     fn in_flight_bytes(&self) -> usize {
-        self.in_flight.iter().map(InFlight::bytes).sum()
+        let own = self.in_flight.iter().filter(|batch| !batch.adopted);
+        own.map(InFlight::bytes).sum()
     }
 
     /// How full the buffer is, in percent, by records or by bytes, whichever is more.
@@ -166,6 +199,11 @@ impl Central {
         self.queue.is_empty() && self.in_flight.is_empty()
     }
 
+    /// The same, in adopted files too.
+    pub(crate) fn is_idle(&self) -> bool {
+        self.is_empty() && self.adopted_waiting == 0
+    }
+
     /// Asks for a wake-up when so many bytes wait; `usize::MAX`: no more.
     pub(crate) fn wake_at_bytes(&mut self, bytes: usize) {
         self.batch_due_bytes = bytes;
@@ -188,7 +226,7 @@ impl Central {
     pub(super) fn take_chunk(&mut self) -> Option<OpenChunk> {
         if self.free.is_empty()
             && self.chunks < self.max_chunks
-            && let Some(chunk) = Chunk::try_new()
+            && let Some(chunk) = Chunk::try_new(self.file.as_ref())
         {
             self.chunks += 1;
             self.free_push(chunk);
@@ -196,13 +234,18 @@ impl Central {
         while self.free.is_empty() && !self.queue.is_empty() {
             self.evict_front(usize::MAX);
         }
-        let chunk = self.free.pop();
+        let mut chunk = self.free.pop();
+        if let Some(chunk) = &mut chunk {
+            self.next_chunk += 1;
+            chunk.begin(self.next_chunk);
+        }
         self.high_water = self.high_water.max(self.chunks - self.free.len());
         chunk
     }
 
+    /// What is not in the file that is used now is not used again.
     fn free_push(&mut self, chunk: OpenChunk) {
-        if self.free.try_reserve(1).is_ok() {
+        if chunk.is_in(self.file.as_ref()) && self.free.try_reserve(1).is_ok() {
             self.free.push(chunk);
         } else {
             self.chunks -= 1;
@@ -210,7 +253,8 @@ impl Central {
     }
 
     /// A shard does not need its empty chunk any more.
-    pub(super) fn give_back(&mut self, chunk: OpenChunk) {
+    pub(super) fn give_back(&mut self, mut chunk: OpenChunk) {
+        chunk.clear();
         self.free_push(chunk);
     }
 
@@ -237,6 +281,13 @@ impl Central {
         let (count, bytes, first) = (chunk.count(), chunk.used(), self.next_record);
         self.next_record += count as u64;
         self.counters.entered += count as u64;
+        if !chunk.is_in(self.file.as_ref())
+            && let Some(mut slot) = self.file_chunk()
+        {
+            slot.take_over(&chunk);
+            chunk.clear();
+            self.free_push(std::mem::replace(&mut chunk, slot));
+        }
         if self
             .queue
             .back_mut()
@@ -295,6 +346,7 @@ impl Central {
         let count = segment.count().min(most);
         let bytes = if count == segment.count() {
             let bytes = segment.packed().len();
+            segment.settle();
             self.retire(segment);
             bytes
         } else {
@@ -307,17 +359,19 @@ impl Central {
         self.counters.dropped_overflow += count as u64;
     }
 
-    fn register(&mut self, owner: usize, segments: Vec<Segment>) -> Batch {
+    fn register(&mut self, owner: usize, adopted: bool, segments: Vec<Segment>) -> Batch {
         self.next_batch += 1;
         let id = self.next_batch;
         let batch = Batch {
             id,
             epoch: self.epoch,
+            adopted,
             segments: segments.clone(),
         };
         self.in_flight.push(InFlight {
             id,
             owner,
+            adopted,
             segments,
         });
         batch
@@ -339,7 +393,96 @@ impl Central {
             self.queued_bytes -= segment.packed().len();
             segments.push(segment);
         }
-        (!segments.is_empty()).then(|| self.register(owner, segments))
+        (!segments.is_empty()).then(|| self.register(owner, false, segments))
+    }
+
+    /// From now on chunks are slots of this file; what waits moves there.
+    pub(crate) fn move_to(&mut self, file: Arc<Mapping>) {
+        self.chunks -= self.free.len();
+        self.free = Vec::new();
+        self.file = Some(file);
+        for mut segment in std::mem::take(&mut self.queue) {
+            if let Some(moved) = self.copy_of(&segment) {
+                self.retire(std::mem::replace(&mut segment, moved));
+            }
+            self.queue.push_back(segment);
+        }
+    }
+
+    fn copy_of(&mut self, segment: &Segment) -> Option<Segment> {
+        Some(segment.copied_to(self.file_chunk()?))
+    }
+
+    /// An empty slot of the file beside what is counted already.
+    fn file_chunk(&mut self) -> Option<OpenChunk> {
+        let file = self.file.as_ref()?;
+        let mut chunk = Chunk::try_new(Some(file)).filter(|chunk| chunk.is_in(Some(file)))?;
+        self.chunks += 1;
+        self.next_chunk += 1;
+        chunk.begin(self.next_chunk);
+        Some(chunk)
+    }
+
+    /// New chunks are on the heap again.
+    pub(crate) fn leave_file(&mut self) {
+        self.chunks -= self.free.len();
+        self.free = Vec::new();
+        self.file = None;
+    }
+
+    /// How many chunks there may be.
+    pub(crate) fn max_chunks(&self) -> usize {
+        self.max_chunks
+    }
+
+    /// Gives checksums to up to `most` chunks that wait without one, but for the last, which may still grow. Tells
+    /// whether there are more.
+    pub(crate) fn seal(&self, most: usize) -> bool {
+        if self.file.is_none() {
+            return false;
+        }
+        let last = self.queue.len().saturating_sub(1);
+        let mut sealed = 0;
+        for segment in self.queue.iter().take(last) {
+            if sealed == most {
+                break;
+            }
+            if !segment.is_sealed() {
+                segment.seal();
+                sealed += 1;
+            }
+        }
+        sealed == most
+    }
+
+    /// So many records were found in a file that another process left.
+    pub(crate) fn adopt(&mut self, records: usize) {
+        self.counters.adopted += records as u64;
+        self.adopted_waiting += records;
+    }
+
+    pub(crate) fn adopted_waiting(&self) -> usize {
+        self.adopted_waiting
+    }
+
+    /// So many of them were too old, or their file had to go.
+    pub(crate) fn expire(&mut self, records: usize) {
+        let records = records.min(self.adopted_waiting);
+        self.adopted_waiting -= records;
+        self.counters.dropped_expired += records as u64;
+    }
+
+    /// So many of them stay where they are.
+    pub(crate) fn leave_adopted(&mut self, records: usize) {
+        let records = records.min(self.adopted_waiting);
+        self.adopted_waiting -= records;
+        self.counters.spooled += records as u64;
+    }
+
+    /// Takes adopted records that were read.
+    pub(crate) fn take_adopted(&mut self, owner: usize, segment: Segment) -> Batch {
+        self.adopted_waiting -= segment.count().min(self.adopted_waiting);
+        self.register(owner, true, vec![segment])
     }
 
     /// Whether the batch belongs to a life that is over: nobody waits for its outcome.
@@ -359,12 +502,13 @@ impl Central {
             return Batch {
                 id: 0,
                 epoch,
+                adopted: batch.adopted,
                 segments: out,
             };
         };
         entry.segments = batch.segments.clone();
         let owner = entry.owner;
-        self.register(owner, out)
+        self.register(owner, batch.adopted, out)
     }
 
     /// `None`: the batch is of a life that is over; its chunks are not ours any more.
@@ -374,10 +518,10 @@ impl Central {
         }
         let at = self.in_flight.iter().position(|b| b.id == batch.id)?;
         let entry = self.in_flight.swap_remove(at);
-        batch
-            .segments
-            .into_iter()
-            .for_each(|segment| self.retire(segment));
+        if !batch.adopted {
+            let segments = batch.segments.into_iter();
+            segments.for_each(|segment| self.retire(segment));
+        }
         Some(entry)
     }
 
@@ -391,10 +535,13 @@ impl Central {
             Fate::Sent => self.counters.sent += count,
             Fate::Rejected => self.counters.dropped_rejected += count,
         }
-        entry
-            .segments
-            .into_iter()
-            .for_each(|segment| self.retire(segment));
+        // An adopted one's chunk is a copy, and none of ours.
+        if !entry.adopted {
+            for segment in entry.segments {
+                segment.settle();
+                self.retire(segment);
+            }
+        }
     }
 
     /// A batch goes back to where it was: before everything younger.
@@ -419,6 +566,10 @@ impl Central {
     }
 
     fn requeue(&mut self, entry: InFlight) {
+        if entry.adopted {
+            self.adopted_waiting += entry.count();
+            return;
+        }
         for segment in entry.segments.into_iter().rev() {
             self.queued += segment.count();
             self.queued_bytes += segment.packed().len();

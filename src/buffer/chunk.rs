@@ -1,12 +1,15 @@
 //! Where packed records stand: chunks of one size, filled by one shard, then shared by the batches that cut them up.
+//! They are on the heap, or slots of a durable file.
 
 use triomphe::{Arc, UniqueArc};
 
-use crate::record::{PACKED_MAX, RawRecord};
+use crate::record::{self, PACKED_MAX, RawRecord};
+use crate::sys::{DATA_BYTES, Mapping, REGION_BYTES, Region};
 
-/// Bytes of a chunk; the largest record fits.
-pub(crate) const CHUNK_BYTES: usize = 8 * 1024;
-const _: () = assert!(PACKED_MAX <= CHUNK_BYTES);
+/// Bytes of memory of a chunk.
+pub(crate) const CHUNK_BYTES: usize = REGION_BYTES;
+// The largest record fits.
+const _: () = assert!(PACKED_MAX <= DATA_BYTES);
 
 /// A chunk while one shard fills it: nobody else sees it, so writing needs no atomic.
 pub(crate) type OpenChunk = UniqueArc<Chunk>;
@@ -14,28 +17,21 @@ pub(crate) type OpenChunk = UniqueArc<Chunk>;
 /// Packed records, one behind the other.
 #[derive(Debug)]
 pub(crate) struct Chunk {
-    bytes: Vec<u8>,
-    used: usize,
+    region: Region,
     count: usize,
 }
 
 impl Chunk {
-    /// A new, empty chunk; `None` where there is no memory (never an abort).
-    pub(crate) fn try_new() -> Option<OpenChunk> {
-        let mut bytes = Vec::new();
-        bytes.try_reserve_exact(CHUNK_BYTES).ok()?;
-        bytes.resize(CHUNK_BYTES, 0);
-        UniqueArc::try_new(Chunk {
-            bytes,
-            used: 0,
-            count: 0,
-        })
-        .ok()
+    /// A new, empty chunk, in a slot of the file where there is one with room; `None` where there is no memory (never an
+    /// abort).
+    pub(crate) fn try_new(file: Option<&std::sync::Arc<Mapping>>) -> Option<OpenChunk> {
+        let region = file.and_then(Region::in_file).or_else(Region::on_heap)?;
+        UniqueArc::try_new(Chunk { region, count: 0 }).ok()
     }
 
     #[inline]
     pub(crate) fn used(&self) -> usize {
-        self.used
+        self.region.committed()
     }
 
     #[inline]
@@ -43,29 +39,52 @@ impl Chunk {
         self.count
     }
 
+    /// Whether it is a slot of this file, or of the heap where there is none.
+    pub(crate) fn is_in(&self, file: Option<&std::sync::Arc<Mapping>>) -> bool {
+        self.region.file().map(std::sync::Arc::as_ptr) == file.map(std::sync::Arc::as_ptr)
+    }
+
     #[inline]
     pub(crate) fn has_room(&self, len: usize) -> bool {
-        self.used + len <= CHUNK_BYTES
+        self.used() + len <= DATA_BYTES
     }
 
     /// Appends a record that [`has_room`](Self::has_room). Returns how many records and bytes it holds now.
     #[inline(always)]
     pub(crate) fn push(&mut self, record: &RawRecord<'_>, len: usize) -> (usize, usize) {
-        record.pack(&mut self.bytes[self.used..]);
-        let (count, used) = (self.count + 1, self.used + len);
+        let used = self.used();
+        record.pack(self.region.room(used));
+        let (count, used) = (self.count + 1, used + len);
         self.count = count;
-        self.used = used;
+        self.region.commit(used);
         (count, used)
     }
 
     fn append(&mut self, packed: &[u8], count: usize) {
-        self.bytes[self.used..self.used + packed.len()].copy_from_slice(packed);
-        self.used += packed.len();
+        let used = self.used();
+        self.region.set_checksum(0);
+        self.region.room(used)[..packed.len()].copy_from_slice(packed);
+        self.region.commit(used + packed.len());
         self.count += count;
     }
 
+    fn is_durable(&self) -> bool {
+        self.region.file().is_some_and(|file| file.is_durable())
+    }
+
+    /// Takes another chunk's records into an empty one.
+    pub(crate) fn take_over(&mut self, other: &Chunk) {
+        self.append(other.region.data(0, other.used()), other.count);
+    }
+
+    /// In use from now on, as number `sequence`.
+    pub(crate) fn begin(&mut self, sequence: u64) {
+        self.region.begin(sequence);
+    }
+
+    /// Empty and free.
     pub(crate) fn clear(&mut self) {
-        self.used = 0;
+        self.region.clear();
         self.count = 0;
     }
 }
@@ -83,7 +102,7 @@ pub(crate) struct Segment {
 
 impl Segment {
     pub(crate) fn whole(chunk: OpenChunk, first: u64) -> Self {
-        let (end, count) = (chunk.used, chunk.count);
+        let (end, count) = (chunk.used(), chunk.count);
         Segment {
             chunk: chunk.shareable(),
             start: 0,
@@ -91,6 +110,19 @@ impl Segment {
             count,
             first,
         }
+    }
+
+    /// Records that were packed elsewhere, numbered from `first` on.
+    pub(crate) fn of(packed: &[u8], count: usize, first: u64) -> Option<Self> {
+        let mut chunk = Chunk::try_new(None)?;
+        (packed.len() <= DATA_BYTES).then(|| chunk.append(packed, count))?;
+        Some(Segment::whole(chunk, first))
+    }
+
+    /// The same records in another chunk, which is empty.
+    pub(crate) fn copied_to(&self, mut chunk: OpenChunk) -> Self {
+        chunk.append(self.packed(), self.count);
+        Segment::whole(chunk, self.first)
     }
 
     pub(crate) fn count(&self) -> usize {
@@ -103,7 +135,7 @@ impl Segment {
 
     /// Packed records, as [`crate::record::packed`] reads them.
     pub(crate) fn packed(&self) -> &[u8] {
-        &self.chunk.bytes[self.start..self.end]
+        self.chunk.region.data(self.start, self.end)
     }
 
     fn offset_of(&self, index: usize) -> usize {
@@ -132,6 +164,7 @@ impl Segment {
     /// Lets go of the first record and returns its packed length.
     pub(crate) fn drop_first(&mut self) -> usize {
         let len = RawRecord::packed_len_at(self.packed());
+        self.mark_done(len);
         self.start += len;
         self.count -= 1;
         self.first += 1;
@@ -141,20 +174,58 @@ impl Segment {
     /// Takes a small chunk's records in behind its own, where there is room and nobody else looks at the chunk.
     /// Without this, a server that is down would cost a whole chunk for each nearly empty one that waits.
     pub(crate) fn absorb(&mut self, small: &Chunk, first: u64) -> bool {
-        if self.first + self.count as u64 != first || self.end + small.used > CHUNK_BYTES {
+        if self.first + self.count as u64 != first || self.end + small.used() > DATA_BYTES {
             return false;
         }
         let end = self.end;
         let Some(chunk) = Arc::get_mut(&mut self.chunk) else {
             return false;
         };
-        if chunk.used != end {
+        // What it can't outlive the process in, it must not go to.
+        if chunk.used() != end || chunk.is_durable() != small.is_durable() {
             return false;
         }
-        chunk.append(&small.bytes[..small.used], small.count);
-        self.end = chunk.used;
+        chunk.append(small.region.data(0, small.used()), small.count);
+        self.end = chunk.used();
         self.count += small.count;
         true
+    }
+
+    /// Whether others will find its records when this process is gone.
+    pub(crate) fn is_durable(&self) -> bool {
+        self.chunk.is_durable()
+    }
+
+    /// Its records are settled: whoever finds the file need not send them.
+    pub(crate) fn settle(&self) {
+        self.mark_done(self.end - self.start);
+    }
+
+    fn mark_done(&self, bytes: usize) {
+        if self.chunk.region.file().is_none() {
+            return;
+        }
+        let (mut at, end) = (self.start, self.start + bytes);
+        while at < end {
+            let len = RawRecord::packed_len_at(self.chunk.region.data(at, end));
+            self.chunk.region.mark(at + record::DONE_AT, record::DONE);
+            at += len;
+        }
+    }
+
+    pub(crate) fn is_sealed(&self) -> bool {
+        self.chunk.region.checksum() != 0
+    }
+
+    /// Gives the chunk its checksum, where it needs one and has none yet.
+    pub(crate) fn seal(&self) {
+        let chunk = &*self.chunk;
+        if !self.is_sealed() {
+            let used = chunk.used();
+            chunk
+                .region
+                .set_checksum(record::checksum(chunk.region.data(0, used)));
+        }
     }
 
     /// The chunk, emptied for its next use, where this was the last segment of it.
@@ -172,6 +243,7 @@ pub(crate) struct Batch {
     pub(super) id: u64,
     /// The client's life in which it was taken; an outcome of an earlier life counts no more.
     pub(super) epoch: u64,
+    pub(super) adopted: bool,
     pub(super) segments: Vec<Segment>,
 }
 
@@ -185,10 +257,21 @@ impl Batch {
         self.segments.first().map_or(u64::MAX, Segment::first)
     }
 
+    /// Whether another process recorded it.
+    pub(crate) fn is_adopted(&self) -> bool {
+        self.adopted
+    }
+
+    /// The numbers of its records.
+    pub(crate) fn numbers(&self) -> impl Iterator<Item = std::ops::Range<u64>> {
+        let numbers = |s: &Segment| s.first..s.first + s.count as u64;
+        self.segments.iter().map(numbers)
+    }
+
     pub(crate) fn records(&self) -> impl Iterator<Item = RawRecord<'_>> {
         self.segments
             .iter()
-            .flat_map(|s| crate::record::packed(s.packed()))
+            .flat_map(|s| record::packed(s.packed()))
     }
 
     /// Takes the records for which `picked` says yes out; runs of neighbours stay together.

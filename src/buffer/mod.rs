@@ -16,7 +16,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 pub(crate) use central::{Central, Fate};
-pub(crate) use chunk::Batch;
+pub(crate) use chunk::{Batch, Segment};
 use chunk::{CHUNK_BYTES, OpenChunk};
 
 use crate::exclude::excluded;
@@ -26,6 +26,14 @@ use crate::record::RawRecord;
 const SHARDS: usize = 8;
 /// A shard tells the sender of every 32nd record; of each one where batches are small.
 const SIGNAL_EVERY: u64 = 32;
+
+/// An empty chunk of a durable file, to look at what is written to it.
+#[cfg(test)]
+pub(crate) fn chunk_in(file: &Arc<crate::sys::Mapping>) -> OpenChunk {
+    chunk::Chunk::try_new(Some(file))
+        .filter(|chunk| chunk.is_in(Some(file)))
+        .unwrap()
+}
 
 /// What a buffer holds at most, and what it leaves out.
 #[derive(Clone, Debug)]
@@ -358,11 +366,15 @@ impl Buffer {
         Stats {
             recorded: counters.entered + open,
             sent: counters.sent,
-            buffered: central.queued() as u64 + open,
-            in_flight: central.in_flight() as u64,
+            adopted: counters.adopted,
+            buffered: (central.queued() + central.adopted_waiting()) as u64 + open,
+            in_flight: central.all_in_flight() as u64,
+            spooled: counters.spooled,
             dropped_overflow: counters.dropped_overflow,
             dropped_rejected: counters.dropped_rejected,
             dropped_shutdown: counters.dropped_shutdown,
+            dropped_expired: counters.dropped_expired,
+            spool_skipped_bytes: counters.spool_skipped_bytes,
             filtered: sum(|s| &s.filtered),
             invalid: sum(|s| &s.invalid),
             batches: counters.batches,
@@ -373,7 +385,6 @@ impl Buffer {
             last_success_unix_ms: counters.last_success_unix_ms,
             last_error: counters.last_error.clone(),
             state: counters.state,
-            ..Stats::default()
         }
     }
 

@@ -322,16 +322,47 @@ fn who_waits_for_progress_is_told_of_an_eviction() {
     });
 }
 
+/// A file of so many chunks, mapped.
+fn mapped(chunks: usize) -> (tempfile::TempDir, Arc<crate::sys::Mapping>) {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("file");
+    let length = 4096 + chunks * CHUNK_BYTES;
+    std::fs::write(&path, vec![0; length]).unwrap();
+    let file = std::fs::File::options()
+        .read(true)
+        .write(true)
+        .open(path)
+        .unwrap();
+    let mapping = crate::sys::Mapping::new(&file, 4096, chunks as u32, 1).unwrap();
+    (dir, Arc::new(mapping))
+}
+
+/// Chunks of the file that hold something which is not settled.
+fn in_use(dir: &std::path::Path) -> usize {
+    let bytes = std::fs::read(dir.join("file")).unwrap();
+    let heads = bytes[4096..].chunks(CHUNK_BYTES);
+    heads.filter(|chunk| chunk[8..16] != [0; 8]).count()
+}
+
 #[test]
 fn random_surgery_matches_a_list() {
     let mut rng = fastrand::Rng::with_seed(20_261_124);
-    for _ in 0..200 {
+    for run in 0..200 {
         let cap = rng.usize(1..400);
-        let buffer = open(cap, 1 << 24);
+        let buffer = open(cap, 1 << 18);
+        // Half of them with a durable file, from somewhere in the middle.
+        let durable = cfg!(target_os = "linux") && run % 2 == 0;
+        let mut file = None;
         let mut next = 0;
         let (mut sent, mut rejected) = (Vec::new(), Vec::new());
         let mut held: Vec<Batch> = Vec::new();
-        for _ in 0..200 {
+        for step in 0..200 {
+            if durable && step == 50 {
+                let (dir, mapped) = mapped(buffer.central().max_chunks());
+                buffer.central().move_to(mapped.clone());
+                buffer.seal();
+                file = Some((dir, mapped));
+            }
             match rng.u32(0..8) {
                 0..3 => {
                     for _ in 0..rng.usize(0..60) {
@@ -390,6 +421,12 @@ fn random_surgery_matches_a_list() {
         }
         let dropped = buffer.snapshot().dropped_overflow as usize;
         let rest = drain(&buffer);
+        if let Some((dir, mapped)) = file {
+            buffer.close();
+            assert_eq!(buffer.central().end(), 0);
+            drop(mapped);
+            assert_eq!(in_use(dir.path()), 0, "what is settled is free");
+        }
         assert!(
             rest.is_sorted(),
             "what was put back stands before what is younger"

@@ -19,6 +19,8 @@ use crate::transport::{Origin, Transport};
 pub(crate) const WAIT_MAX: Duration = Duration::from_secs(3600);
 /// A thread that could not be had is not asked for again sooner.
 const THREAD_RETRY: Duration = Duration::from_secs(1);
+/// How often shutdown asks the sender for the durable file, a millisecond apart.
+const SPOOL_TRIES: u32 = 50;
 const SENDER_STACK: usize = 512 * 1024;
 
 /// Who wants a sender.
@@ -69,6 +71,7 @@ impl Shell {
             config,
             log,
             transport,
+            spool: Mutex::new(None),
             round: Mutex::new(None),
             complaints: Mutex::default(),
         };
@@ -221,11 +224,11 @@ impl Shell {
         }
         central.stop_at = Some(deadline);
         self.buffer.notify(&mut central);
-        if !central.is_empty() && !timeout.is_zero() {
+        if !central.is_idle() && !timeout.is_zero() {
             drop(central);
             let has_sender = self.ensure_sender(Asked::Shutdown);
             central = self.buffer.central();
-            while has_sender && !central.is_empty() && !central.gave_up {
+            while has_sender && !central.is_idle() && !central.gave_up {
                 let Some(left) = deadline
                     .checked_duration_since(Instant::now())
                     .filter(|l| !l.is_zero())
@@ -235,9 +238,19 @@ impl Shell {
                 central = self.buffer.wait_for_progress(central, left);
             }
         }
-        central.end();
+        let left_in_file = central.end();
         self.buffer.notify(&mut central);
         drop(central);
+        // A sender that a slow disk holds up has it for longer, and then leaves the file to whoever finds it.
+        for _ in 0..SPOOL_TRIES {
+            if let Ok(mut own) = life.spool.try_lock() {
+                if let Some(own) = own.take() {
+                    own.finish(left_in_file == 0);
+                }
+                break;
+            }
+            std::thread::sleep(Duration::from_millis(1));
+        }
         self.buffer.progressed();
         if let Some(round) = life
             .round

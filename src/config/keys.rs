@@ -335,6 +335,26 @@ pub(super) static KEYS: &[Key] = &[
         String::clone
     ),
     key!(
+        spool_dir,
+        "",
+        "the absolute path of a directory; it is made where it is missing",
+        "where records are kept in files that outlive a killed process; when unset, in memory alone (Linux)",
+        |text| optional(text, directory),
+        |path: &Option<_>| show_path(path.as_ref())
+    ),
+    integer!(
+        spool_bytes,
+        268_435_456,
+        1_048_576..=1_099_511_627_776,
+        "bytes of all files in spool_dir, at most; one takes about twice buffer_bytes"
+    ),
+    seconds!(
+        spool_max_age,
+        604_800,
+        1..=31_536_000,
+        "age at which records left in spool_dir are given up"
+    ),
+    key!(
         compression,
         "none",
         "none, gzip",

@@ -203,6 +203,17 @@ const CASES: &[Case] = &[
         &["a\nb"],
     ),
     (
+        "spool_dir",
+        &[("/var/spool/malti", "/var/spool/malti"), ("", "")],
+        &["spool", "/a\0b"],
+    ),
+    (
+        "spool_bytes",
+        &[("1048576", "1048576")],
+        &["1048575", "64 MiB"],
+    ),
+    ("spool_max_age", &[("60", "60")], &["0", "31536001"]),
+    (
         "compression",
         &[("GZIP", "gzip"), ("none", "none")],
         &["", "br"],

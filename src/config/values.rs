@@ -212,6 +212,13 @@ pub(super) fn path(text: &str) -> Parsed<Option<PathBuf>> {
     Ok((!text.is_empty()).then(|| PathBuf::from(text)))
 }
 
+pub(super) fn directory(text: &str) -> Parsed<PathBuf> {
+    match path(text)? {
+        Some(path) if path.is_absolute() => Ok(path),
+        _ => Err("not an absolute path".into()),
+    }
+}
+
 pub(super) fn show_path(path: Option<&PathBuf>) -> String {
     path.map(|path| path.display().to_string())
         .unwrap_or_default()

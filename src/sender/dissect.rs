@@ -205,7 +205,12 @@ impl Sender {
 
     fn reject(&mut self, suspects: Vec<Batch>, why: &str) {
         let count: usize = suspects.iter().map(Batch::count).sum();
-        let mut central = self.shell.buffer.central();
+        suspects
+            .iter()
+            .for_each(|suspect| self.durable.settle(suspect));
+        let Some(mut central) = self.central() else {
+            return;
+        };
         for suspect in suspects {
             central.settle(suspect, Fate::Rejected);
         }

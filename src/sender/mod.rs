@@ -2,6 +2,7 @@
 //! is timed, and ends with the life it serves.
 
 mod dissect;
+mod durable;
 mod parallel;
 mod worker;
 
@@ -17,6 +18,7 @@ use crate::retry::{Backoff, capped};
 use crate::shell::{Life, Shell};
 use crate::sys;
 use crate::transport::Round;
+use durable::Durable;
 use parallel::Helpers;
 use worker::Worker;
 
@@ -32,6 +34,9 @@ const NEARLY_FULL_POLL: Duration = Duration::from_secs(1);
 /// The body of the sender's thread.
 pub(crate) fn run(shell: Arc<Shell>, life: Arc<Life>) {
     let mut sender = Sender::new(shell, life);
+    if sender.tend_spool() {
+        sender.next_round = Instant::now();
+    }
     while let Some(work) = sender.wait() {
         if catch_unwind(AssertUnwindSafe(|| sender.round(work))).is_err() {
             sender.after_panic();
@@ -67,6 +72,7 @@ struct Sender {
     shell: Arc<Shell>,
     life: Arc<Life>,
     worker: Worker,
+    durable: Durable,
     backoff: Backoff,
     batch_size: usize,
     /// When the next round starts by itself.
@@ -74,6 +80,8 @@ struct Sender {
     flushes_seen: u64,
     /// Since when nothing could be delivered, and why; `None`: all is well.
     trouble: Option<(Instant, State)>,
+    /// First record of the batch that was delivered last, or was to be.
+    delivering: u64,
     /// First record of a batch that got 500, and in how many rounds.
     poison: Option<(u64, u32)>,
     /// Records that had been let go when that was last looked at, and whether it was said since all was well.
@@ -88,6 +96,7 @@ impl Sender {
         let next_round = Instant::now() + backoff.interval(config.batch_interval);
         Sender {
             worker: Worker::new(&life),
+            durable: Durable::new(config.spool()),
             batch_size: config.batch_records(),
             backoff,
             next_round,
@@ -95,6 +104,7 @@ impl Sender {
             life,
             flushes_seen: 0,
             trouble: None,
+            delivering: u64::MAX,
             poison: None,
             overflow: (0, false),
         }
@@ -182,6 +192,7 @@ impl Sender {
 
     /// From a wake-up until nothing is left to do, with connections that live as long.
     fn round(&mut self, work: Work) {
+        let left_by_others = self.tend_spool();
         let Some(transport) = &self.life.transport else {
             return;
         };
@@ -196,7 +207,7 @@ impl Sender {
         } else {
             central.mark()
         };
-        if self.over(&central) || central.is_empty() {
+        if self.over(&central) || (central.is_empty() && !left_by_others) {
             drop(central);
             return self.round_is_done();
         }
@@ -209,7 +220,14 @@ impl Sender {
             .round
             .lock()
             .unwrap_or_else(PoisonError::into_inner) = Some(round.clone());
-        let result = self.send_until(&round, mark);
+        let result = if work == Work::Last {
+            // Ours first: the others have waited longer, and lose nothing by it.
+            self.send_until(&round, mark)
+                .and_then(|()| self.put_back_on_halt(|sender| sender.send_adopted(&round)))
+        } else {
+            self.put_back_on_halt(|sender| sender.send_adopted(&round))
+                .and_then(|()| self.send_until(&round, mark))
+        };
         self.life
             .round
             .lock()
@@ -221,19 +239,29 @@ impl Sender {
         }
     }
 
+    fn put_back_on_halt(
+        &mut self,
+        send: impl FnOnce(&mut Self) -> Result<(), Halt>,
+    ) -> Result<(), Halt> {
+        let result = send(self);
+        if result.is_err() {
+            let mut central = self.shell.buffer.central();
+            central.put_back_all(SENDER, self.life.epoch);
+        }
+        result
+    }
+
     /// Sends what stands before `mark`, and whole batches behind it.
     fn send_until(&mut self, round: &Round, mark: u64) -> Result<(), Halt> {
         loop {
             let mut helpers = None;
-            let result = self.send_beside(round, mark, &mut helpers);
+            let send = |sender: &mut Self| sender.send_beside(round, mark, &mut helpers);
+            let result = self.put_back_on_halt(send);
             drop(helpers);
-            let Some(mut central) = self.central() else {
+            result?;
+            let Some(central) = self.central() else {
                 return Err(Halt::Over);
             };
-            if result.is_err() {
-                central.put_back_all(SENDER, self.life.epoch);
-                return result;
-            }
             // A helper may have put its batch back when nothing else waited any more.
             if central.first_queued() >= mark.max(central.flush_mark) {
                 return Ok(());
@@ -283,6 +311,7 @@ impl Sender {
 
     /// Brings one batch to its end.
     fn deliver(&mut self, round: &Round, mut batch: Batch) -> Result<(), Halt> {
+        self.delivering = batch.first();
         if self
             .poison
             .is_some_and(|(first, rounds)| first == batch.first() && rounds >= POISON_ROUNDS)
@@ -394,6 +423,8 @@ impl Sender {
 
     /// A batch is delivered: counted, and the trouble is over.
     fn sent(&mut self, batch: Batch) {
+        // Before it counts: shutdown waits for no more than that.
+        self.durable.settle(&batch);
         let Some(mut central) = self.central() else {
             return;
         };
@@ -459,7 +490,7 @@ impl Sender {
         if state == State::Misconfigured {
             central.refused_mark = central.flush_mark;
         }
-        let first = central.first_queued();
+        let first = self.delivering;
         let kept = self.shell.buffer.buffered(&central);
         drop(central);
         self.poison = match (&halt, self.poison) {

@@ -10,6 +10,9 @@ use crate::wire::{Body, Framing, Writer};
 
 pub(super) struct Worker {
     writer: Writer,
+    /// For records that another process left: its name of the machine.
+    adopted_writer: Option<(String, Writer)>,
+    service: String,
     body: Body,
     gzip: bool,
     /// Bodies are kept under this: the setting, or less after a 413.
@@ -33,6 +36,8 @@ impl Worker {
             .map_or(Framing::Envelope, Transport::framing);
         Worker {
             writer: Writer::new(config.service_name(), &config.node),
+            adopted_writer: None,
+            service: config.service_name().to_owned(),
             body: Body::new(framing),
             gzip: config.compression == Compression::Gzip,
             body_max: config.batch_bytes,
@@ -50,14 +55,29 @@ impl Worker {
         }
     }
 
+    /// The machine that adopted records were recorded on.
+    pub(super) fn set_adopted_node(&mut self, node: &str) {
+        if self
+            .adopted_writer
+            .as_ref()
+            .is_none_or(|(known, _)| known != node)
+        {
+            self.adopted_writer = Some((node.to_owned(), Writer::new(&self.service, node)));
+        }
+    }
+
     /// Makes the batch the body of the next request. Records that do not fit go back to the buffer; the first always
     /// fits.
     pub(super) fn encode(&mut self, shell: &Shell, batch: &mut Batch) {
         self.body.clear();
+        let writer = match &mut self.adopted_writer {
+            Some((_, writer)) if batch.is_adopted() => writer,
+            _ => &mut self.writer,
+        };
         let mut fit = 0;
         for record in batch.records() {
             let max = if fit == 0 { usize::MAX } else { self.body_max };
-            if !self.body.push(&mut self.writer, &record, max) {
+            if !self.body.push(writer, &record, max) {
                 break;
             }
             fit += 1;

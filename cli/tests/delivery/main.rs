@@ -12,3 +12,5 @@ mod harness;
 mod ledger;
 mod outcomes;
 mod refusals;
+#[cfg(target_os = "linux")]
+mod spool;
