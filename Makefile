@@ -61,6 +61,10 @@ test: receiver lib $(NOX) ## run every test of every language (PART="rust c pyth
 test-all: receiver lib $(NOX) ## the same with the long matrix: valgrind, every Python found
 	@$(PYTHON) .ci/test.py --all $(PART)
 
+.PHONY: faults
+faults: $(TOOLCHAIN) ## print the fault matrix: what became of the records of each row
+	@$(CARGO) test --locked --package malti-cli --test delivery matrix:: -- --nocapture --test-threads 1 | grep unaccounted
+
 .PHONY: lint
 lint: $(NOX) $(CARGO_DENY) ## format, lints, docs, licences, types, shell
 	$(CARGO) fmt --all --check

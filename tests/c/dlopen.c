@@ -25,7 +25,7 @@ int main(void)
     setenv("MALTI_URL", url, 1);
     setenv("MALTI_SERVICE_NAME", "dlopen", 1);
 
-    for (int round = 1; round <= 3; round++) {
+    for (int round = 1; round <= 100; round++) {
         void *handle = dlopen(library, RTLD_NOW | RTLD_LOCAL);
         if (!CHECK(handle != NULL)) {
             puts(dlerror());

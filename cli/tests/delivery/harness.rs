@@ -130,6 +130,18 @@ pub fn url(address: SocketAddr) -> String {
     format!("http://{address}")
 }
 
+/// How many faults the receiver served since they were set.
+pub fn faults_served(receiver: &Receiver) -> u64 {
+    let faults = receiver.get("/api/control").json();
+    let served = |fault: &Value| fault["served"].as_u64().unwrap();
+    faults["faults"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(served)
+        .sum()
+}
+
 /// How often each context stands at the receiver.
 pub fn contexts(records: &[Value]) -> BTreeMap<String, usize> {
     let mut contexts = BTreeMap::new();

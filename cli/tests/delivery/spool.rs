@@ -2,184 +2,38 @@
 //! program again, which ends in its own way.
 
 use std::fs::{self, File, OpenOptions};
-use std::io::{BufRead, BufReader, Write};
+use std::io::Write;
 use std::os::unix::fs::{FileExt, MetadataExt, PermissionsExt};
 use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
-use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
+use std::process::Command;
 use std::time::{Duration, Instant};
 
 use serde_json::json;
 use tempfile::TempDir;
 
 use crate::client::Receiver;
-use crate::harness::{Host, SOON, assert_arrived, nobody};
-
-const PROGRAM: &str = "MALTI_TEST_SPOOL_HOST";
-
-/// The host's program: one command a line, one answer a line.
-#[test]
-#[ignore = "run by the tests below, in a process of its own"]
-fn host() {
-    let Ok(settings) = std::env::var(PROGRAM) else {
-        return;
-    };
-    let settings: Vec<(String, String)> = serde_json::from_str(&settings).unwrap();
-    let borrowed: Vec<(&str, &str)> = settings.iter().map(|(k, v)| (&**k, &**v)).collect();
-    let host = Host::start(&settings[0].1, &borrowed);
-    let mut host = Some(host);
-    for line in std::io::stdin().lines() {
-        let line = line.unwrap();
-        let words: Vec<&str> = line.split(' ').collect();
-        let answer = match (words[0], &host) {
-            ("record", Some(host)) => {
-                host.record(words[1].parse().unwrap()..words[2].parse().unwrap());
-                "recorded".to_owned()
-            }
-            ("stats", Some(host)) => serde_json::to_string(&host.client.stats()).unwrap(),
-            ("log", Some(host)) => serde_json::to_string(&host.lines()).unwrap(),
-            ("flush", Some(host)) => format!("{:?}", host.client.flush(SOON)),
-            ("shutdown", Some(_)) => {
-                let timeout = Duration::from_millis(words[1].parse().unwrap());
-                let stats = host.take().unwrap().client.shutdown(timeout);
-                serde_json::to_string(&stats).unwrap()
-            }
-            ("abort", _) => std::process::abort(),
-            _ => panic!("{line}"),
-        };
-        writeln!(std::io::stdout(), "= {answer}").unwrap();
-    }
-    // Without exit hooks: what was not shut down is left as a crash leaves it.
-    std::process::exit(0);
-}
-
-struct Process {
-    child: Child,
-    input: Option<ChildStdin>,
-    output: BufReader<ChildStdout>,
-}
-
-impl Process {
-    fn start(url: &str, dir: &Path, settings: &[(&str, &str)]) -> Process {
-        let mut all = vec![("url", url), ("spool_dir", dir.to_str().unwrap())];
-        all.extend(settings);
-        let mut child = Command::new(std::env::current_exe().unwrap())
-            .args(["--exact", "spool::host", "--ignored", "--nocapture"])
-            .env(PROGRAM, json!(all).to_string())
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .spawn()
-            .unwrap();
-        Process {
-            input: child.stdin.take(),
-            output: BufReader::new(child.stdout.take().unwrap()),
-            child,
-        }
-    }
-
-    fn ask(&mut self, command: &str) -> String {
-        writeln!(self.input.as_mut().unwrap(), "{command}").unwrap();
-        loop {
-            let mut line = String::new();
-            assert!(
-                self.output.read_line(&mut line).unwrap() > 0,
-                "the host is gone"
-            );
-            // The test harness prints into the same line.
-            if let Some((_, answer)) = line.split_once("= ") {
-                return answer.trim_end().to_owned();
-            }
-        }
-    }
-
-    fn stats(&mut self) -> serde_json::Value {
-        let stats: serde_json::Value = serde_json::from_str(&self.ask("stats")).unwrap();
-        balanced(&stats);
-        stats
-    }
-
-    fn shutdown(mut self, ms: u32) -> serde_json::Value {
-        let stats = serde_json::from_str(&self.ask(&format!("shutdown {ms}"))).unwrap();
-        balanced(&stats);
-        drop(self.input.take());
-        assert!(self.child.wait().unwrap().success());
-        stats
-    }
-
-    /// Waits until the ledger is as wanted.
-    fn until(&mut self, wanted: impl Fn(&serde_json::Value) -> bool) -> serde_json::Value {
-        let start = Instant::now();
-        loop {
-            let stats = self.stats();
-            if wanted(&stats) {
-                return stats;
-            }
-            assert!(
-                start.elapsed() < SOON,
-                "never as wanted: {stats}; {}",
-                self.ask("log")
-            );
-            std::thread::sleep(Duration::from_millis(5));
-        }
-    }
-
-    /// Waits until its file is there, and all that it recorded in it.
-    fn file(&mut self, dir: &Path) -> PathBuf {
-        let start = Instant::now();
-        let prefix = format!("malti-{}-", self.child.id());
-        loop {
-            let own = |path: &PathBuf| name(path).starts_with(&prefix) && !used(path).is_empty();
-            if let Some(path) = files(dir).into_iter().find(own) {
-                // What began to move has moved by the next snapshot.
-                self.stats();
-                return path;
-            }
-            assert!(start.elapsed() < SOON, "no file; {}", self.ask("log"));
-            std::thread::sleep(Duration::from_millis(5));
-        }
-    }
-
-    /// Ends it by SIGKILL and waits for its end.
-    fn kill(mut self) {
-        self.child.kill().unwrap();
-        assert_eq!(self.child.wait().unwrap().signal(), Some(9));
-    }
-}
-
-impl Drop for Process {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
-
-fn at_rest(stats: &serde_json::Value) -> bool {
-    stats["buffered"] == 0 && stats["in_flight"] == 0
-}
-
-fn balanced(stats: &serde_json::Value) {
-    let sum = |names: &[&str]| {
-        names
-            .iter()
-            .map(|n| stats[n].as_u64().unwrap())
-            .sum::<u64>()
-    };
-    let all = sum(&["recorded", "adopted"]);
-    let accounted = sum(&[
-        "sent",
-        "buffered",
-        "in_flight",
-        "spooled",
-        "dropped_overflow",
-        "dropped_rejected",
-        "dropped_shutdown",
-        "dropped_expired",
-    ]);
-    assert_eq!(all, accounted, "{stats}");
-}
+use crate::harness::{SOON, assert_arrived, nobody};
+use crate::process::{Process, at_rest};
 
 fn name(path: &Path) -> String {
     path.file_name().unwrap().to_string_lossy().into_owned()
+}
+
+/// Waits until its file is there, and all that it recorded in it.
+fn file_of(host: &mut Process, dir: &Path) -> PathBuf {
+    let start = Instant::now();
+    let prefix = format!("malti-{}-", host.child.id());
+    loop {
+        let own = |path: &PathBuf| name(path).starts_with(&prefix) && !used(path).is_empty();
+        if let Some(path) = files(dir).into_iter().find(own) {
+            // What began to move has moved by the next snapshot.
+            host.stats();
+            return path;
+        }
+        assert!(start.elapsed() < SOON, "no file; {}", host.ask("log"));
+        std::thread::sleep(Duration::from_millis(5));
+    }
 }
 
 /// The files of the durable buffer.
@@ -191,6 +45,12 @@ fn files(dir: &Path) -> Vec<PathBuf> {
     paths
         .filter(|path| name(path).ends_with(".spool"))
         .collect()
+}
+
+fn start(url: &str, dir: &Path, settings: &[(&str, &str)]) -> Process {
+    let mut all = vec![("spool_dir", dir.to_str().unwrap())];
+    all.extend(settings);
+    Process::start(url, &all)
 }
 
 /// Everybody sends to the same address, wherever the server is just now.
@@ -221,14 +81,14 @@ impl Place {
     }
 
     fn host(&self, settings: &[(&str, &str)]) -> Process {
-        Process::start(&self.url(), self.dir(), settings)
+        start(&self.url(), self.dir(), settings)
     }
 
     /// A process that recorded these numbers while nobody listened, and was killed. What it left.
     fn left_behind(&self, numbers: std::ops::Range<usize>, settings: &[(&str, &str)]) -> PathBuf {
         let mut host = self.host(settings);
         host.ask(&format!("record {} {}", numbers.start, numbers.end));
-        let file = host.file(self.dir());
+        let file = file_of(&mut host, self.dir());
         host.kill();
         file
     }
@@ -301,7 +161,7 @@ fn an_abort_loses_nothing_either() {
     let place = Place::new();
     let mut host = place.host(&[]);
     host.ask("record 0 10");
-    host.file(place.dir());
+    file_of(&mut host, place.dir());
     writeln!(host.input.as_mut().unwrap(), "abort").unwrap();
     assert_eq!(host.child.wait().unwrap().signal(), Some(6));
     let receiver = place.serve();
@@ -316,7 +176,7 @@ fn a_shutdown_with_the_server_down_leaves_a_file() {
     let place = Place::new();
     let mut host = place.host(&[]);
     host.ask("record 0 700");
-    host.file(place.dir());
+    file_of(&mut host, place.dir());
     let stats = host.shutdown(500);
     assert_eq!(
         (&stats["spooled"], &stats["dropped_shutdown"]),
@@ -345,7 +205,7 @@ fn a_short_lived_process_delivers_what_was_left_before_it_ends() {
 fn a_sibling_adopts_within_an_interval() {
     let place = Place::new();
     let mut sibling = place.next(&[]);
-    sibling.file(place.dir());
+    file_of(&mut sibling, place.dir());
     place.left_behind(0..300, &[]);
     place.left_behind(300..600, &[]);
     sibling.until(|stats| stats["adopted"] == 600);
@@ -386,7 +246,7 @@ fn what_was_delivered_is_not_delivered_again() {
     ];
     let mut host = place.host(&settings);
     host.ask("record 0 250");
-    host.file(place.dir());
+    file_of(&mut host, place.dir());
     host.until(|stats| stats["sent"] == 100 && stats["in_flight"] == 0);
     host.kill();
     receiver.set_faults(&json!([]));
@@ -462,7 +322,7 @@ fn damage_is_left_out_counted_and_said_once() {
     assert_eq!(said(&log, "are damaged and left out"), 1, "{log}");
     assert_eq!(said(&log, "no file of this version"), 3, "{log}");
     // Not again at the next look.
-    next.ask("flush");
+    next.ask("flush 30000");
     std::thread::sleep(Duration::from_millis(300));
     assert_eq!(
         next.stats()["spool_skipped_bytes"],
@@ -547,7 +407,7 @@ fn without_a_place_to_write_memory_is_used_and_it_is_said_once() {
     ];
     for (number, (dir, bytes, said)) in cases.into_iter().enumerate() {
         let settings = [("spool_bytes", bytes), ("batch_interval", "0.05")];
-        let mut host = Process::start(&place.url(), dir, &settings);
+        let mut host = start(&place.url(), dir, &settings);
         host.ask(&format!("record {} {}", number * 10, number * 10 + 10));
         host.until(|stats| stats["sent"] == 10);
         std::thread::sleep(Duration::from_millis(200));
@@ -565,9 +425,9 @@ fn a_file_that_vanishes_is_made_anew() {
     let place = Place::new();
     let mut host = place.host(&[("batch_interval", "0.05"), ("max_retries", "0")]);
     host.ask("record 0 100");
-    let file = host.file(place.dir());
+    let file = file_of(&mut host, place.dir());
     fs::remove_file(&file).unwrap();
-    let anew = host.file(place.dir());
+    let anew = file_of(&mut host, place.dir());
     assert_ne!(file, anew);
     host.ask("record 100 150");
     let log = host.ask("log");
