@@ -18,6 +18,20 @@ def test_links_lead_somewhere(name: str) -> None:
     assert [link for link in files if not (ROOT / link).exists()] == []
 
 
+def test_each_log_line_is_as_the_library_says_it() -> None:
+    text = (ROOT / "docs/delivery.md").read_text("utf-8")
+    table = text.partition("\n## What it says")[2].partition("\n## ")[0]
+    lines = re.findall(r"^\| `([^`]+)` \|", table, re.M)
+    assert len(lines) > 10
+    sources = "".join(path.read_text("utf-8") for path in sorted((ROOT / "src").rglob("*.rs")))
+    for line in lines:
+        # What is in capitals or left out is filled in.
+        parts = re.split(r"\b[A-Z]+\b(?!\w)|…|\"default-service\"", line.replace("API key", "\0"))
+        for part in parts:
+            literal = part.replace("\0", "API key").strip()
+            assert len(literal) < 4 or literal in sources, (line, literal)
+
+
 def test_the_table_of_crates_is_complete() -> None:
     manifest = (ROOT / "Cargo.toml").read_text("utf-8")
     crates: set[str] = set()
