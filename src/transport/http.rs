@@ -235,6 +235,8 @@ impl Line {
             (FailureKind::Timeout, _) => format!("{peer}: no answer within {:?}", server.timeout),
             (_, Error::Timeout(_)) => format!("{peer}: no connection in time"),
             (_, Error::Io(error)) => format!("{peer}: {error}"),
+            // Ours; its own print would begin with "other".
+            (_, Error::Other(error)) => format!("{peer}: {error}"),
             (_, error) => format!("{peer}: {error}"),
         };
         Failure {

@@ -21,15 +21,19 @@ pub(super) struct Authority {
 
 impl Authority {
     pub(super) fn new(names: &[&str]) -> Self {
+        Self::until(names, 4000)
+    }
+
+    /// The server's certificate ends with this year.
+    fn until(names: &[&str], year: i32) -> Self {
         let mut params = CertificateParams::new(Vec::new()).unwrap();
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
         let ca = CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap();
         let key = KeyPair::generate().unwrap();
         let names: Vec<_> = names.iter().map(|name| (*name).to_owned()).collect();
-        let leaf = CertificateParams::new(names)
-            .unwrap()
-            .signed_by(&key, &ca)
-            .unwrap();
+        let mut leaf = CertificateParams::new(names).unwrap();
+        leaf.not_after = rcgen::date_time_ymd(year, 12, 31);
+        let leaf = leaf.signed_by(&key, &ca).unwrap();
         let dir = tempfile::tempdir().unwrap();
         fs::write(dir.path().join("ca.pem"), ca.pem()).unwrap();
         let server = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
@@ -262,4 +266,61 @@ fn an_abort_ends_a_handshake_that_hangs() {
         start.elapsed() < Duration::from_secs(8),
         "the connect timeout did it"
     );
+}
+
+/// A client with ten records, flushed; the reason it has for not delivering them.
+fn delivers(url: &str, settings: &[(&str, &str)]) -> (crate::Stats, String) {
+    let mut config = crate::Config::default();
+    let usual = [
+        ("url", url),
+        ("api_key", "k"),
+        ("service_name", "s"),
+        ("max_retries", "0"),
+    ];
+    for (key, value) in usual.iter().chain(settings) {
+        config.set(key, value).unwrap();
+    }
+    let logger = crate::log::Logger::new(crate::log::Level::Off, crate::log::Sink::Stderr);
+    let client = crate::Client::start_with(config, logger).unwrap();
+    for _ in 0..10 {
+        let recorded = client.record(&crate::Record {
+            method: "GET",
+            endpoint: "/",
+            status: 200,
+            response_time: Duration::ZERO,
+            consumer: None,
+            context: None,
+            created_at: None,
+        });
+        assert_eq!(recorded, crate::Recorded::Kept);
+    }
+    let _ = client.flush(Duration::from_secs(3));
+    let stats = client.stats();
+    assert_eq!(stats.unaccounted(), 0);
+    let why = stats.last_error.clone().unwrap_or_default();
+    (client.shutdown(Duration::ZERO), why)
+}
+
+#[test]
+fn a_client_delivers_where_the_certificate_is_good_and_keeps_its_records_where_it_is_not() {
+    let trusted = Authority::new(&["127.0.0.1"]);
+    let expired = Authority::until(&["127.0.0.1"], 2001);
+    let misnamed = Authority::new(&["malti.example"]);
+    for (row, authority, known, wanted) in [
+        ("private CA by ca_file", &trusted, true, ""),
+        ("self-signed", &trusted, false, "UnknownIssuer"),
+        ("expired", &expired, true, "Expired"),
+        ("wrong host name", &misnamed, true, "not valid for name"),
+    ] {
+        let (server, _seen) = authority.serve();
+        let url = format!("https://{}", server.address);
+        let ca_file = authority.ca_file();
+        let ca_file = [("ca_file", ca_file.to_str().unwrap())];
+        let (stats, why) = delivers(&url, &ca_file[..usize::from(known)]);
+        let (sent, lost) = if wanted.is_empty() { (10, 0) } else { (0, 10) };
+        assert_eq!((stats.sent, stats.dropped_shutdown), (sent, lost), "{row}");
+        let why = why.to_lowercase();
+        assert!(why.contains(&wanted.to_lowercase()), "{row}: {why}");
+        assert!(!why.contains("other:"), "{row}: {why}");
+    }
 }
