@@ -125,6 +125,26 @@ static void no_memory(void)
     close(server);
 }
 
+/* The durable file does not fit: memory has to do. */
+static void no_space(void)
+{
+    char url[256], dir[] = "/tmp/malti-limits-XXXXXX";
+    const char *path = temp_file(url, sizeof url);
+    CHECK(mkdtemp(dir) != NULL);
+    malti_log_next(NULL, NULL, 0); /* lines wait for us */
+    CHECK_INT(start(settings("url", url, "service_name", "limits", "spool_dir", dir, NULL)), MALTI_OK);
+    limit(RLIMIT_FSIZE, 1 << 20);
+    record(10);
+    CHECK_INT(malti_flush(20000), MALTI_OK);
+    char line[4096] = "";
+    CHECK(malti_log_next(NULL, line, sizeof line) > 0);
+    CHECK_HAS(line, "spool_dir: ");
+    CHECK_HAS(line, "in memory alone");
+    CHECK_INT(malti_log_next(NULL, line, sizeof line), 0);
+    CHECK_INT(rmdir(dir), 0); /* nothing is left of the attempt */
+    delivered(path, 10);
+}
+
 /* In a process of its own: a limit is for good. */
 static void apart(void (*row)(void))
 {
@@ -147,5 +167,6 @@ int main(void)
     apart(no_threads);
     apart(a_thread_at_last);
     apart(no_memory);
+    apart(no_space);
     return test_end();
 }
