@@ -43,8 +43,11 @@ def settle(tally: Tally, status: int) -> Tally:
     return tally
 
 
-def rust(_long: bool) -> Tally:
+def rust(long: bool) -> Tally:
     tally = Tally("rust")
+    if long:
+        # What the targets of tests/fuzz.rs do anyway, ten times as often.
+        os.environ["BOLERO_RANDOM_ITERATIONS"] = "200000"
 
     def count(line: str) -> None:
         if result := RUST_RESULT.match(line):

@@ -164,6 +164,60 @@ mod tests {
     }
 
     #[test]
+    fn an_answer_may_be_anything() {
+        const WORDS: &[&str] = &[
+            "{",
+            "}",
+            "[",
+            "]",
+            ":",
+            ",",
+            "\"",
+            "\"detail\":",
+            "\"loc\":",
+            "\"body\"",
+            "\"requests\"",
+            "\"msg\":",
+            "0",
+            "7",
+            "-1",
+            "1e99",
+            "18446744073709551616",
+            "null",
+            "true",
+            "\"a\"",
+            "é",
+            "\\ud800",
+            " ",
+            "\n",
+        ];
+        bolero::check!(name = "answer")
+            .with_iterations(20_000)
+            .for_each(|input: &[u8]| {
+                let words: String = input
+                    .iter()
+                    .map(|byte| WORDS[usize::from(*byte) % WORDS.len()])
+                    .collect();
+                for body in [input, words.as_bytes()] {
+                    for status in [200, 400, 401, 413, 422, 429, 500] {
+                        let outcome = judge(Ok(Answer {
+                            status,
+                            retry_after: None,
+                            body: body.to_vec(),
+                        }));
+                        let (Outcome::Refused { why, .. }
+                        | Outcome::Misconfigured(why)
+                        | Outcome::Retry(Fault { why, .. })) = outcome
+                        else {
+                            continue;
+                        };
+                        assert!(why.chars().count() < 250 && !why.contains(char::is_control));
+                    }
+                }
+            });
+    }
+
+    #[test]
     fn a_422_names_records_once_and_in_order() {
         let body = r#"{"detail":[{"loc":["body","requests",7,"status"],"msg":"Field required"},
             {"loc":["body","requests",2,"status"]},{"loc":["body","requests",7,"consumer"]},

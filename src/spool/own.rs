@@ -145,7 +145,7 @@ pub(super) fn identity_at(path: &Path) -> io::Result<(u64, u64)> {
 
 #[cfg(not(unix))]
 pub(super) fn identity_at(_: &Path) -> io::Result<(u64, u64)> {
-    Err(io::ErrorKind::Unsupported.into())
+    Err(ErrorKind::Unsupported.into())
 }
 
 #[cfg(unix)]
@@ -155,5 +155,5 @@ pub(super) fn write_at(file: &File, bytes: &[u8], at: u64) -> io::Result<()> {
 
 #[cfg(not(unix))]
 pub(super) fn write_at(_: &File, _: &[u8], _: u64) -> io::Result<()> {
-    Err(io::ErrorKind::Unsupported.into())
+    Err(ErrorKind::Unsupported.into())
 }

@@ -13,6 +13,7 @@ use super::region::REGION_BYTES;
 pub(crate) struct Mapping {
     id: u64,
     base: NonNull<u8>,
+    #[cfg_attr(not(target_os = "linux"), allow(dead_code))]
     length: usize,
     /// Bytes before the first slot.
     offset: usize,

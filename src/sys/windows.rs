@@ -49,7 +49,7 @@ pub(crate) fn spawn(
 /// Writes to standard error.
 pub(crate) fn write_stderr(line: &[u8]) {
     use std::io::Write;
-    let _ = std::io::stderr().write_all(line);
+    let _ = io::stderr().write_all(line);
 }
 
 /// Microseconds since 1970 UTC, at least 1.
