@@ -75,11 +75,11 @@ lint: $(NOX) $(CARGO_DENY) ## format, lints, docs, licences, types, shell
 	@$(NOX) --session lint
 
 .PHONY: bench
-bench: receiver lib $(NOX) ## measure, each figure beside its baseline and its target
+bench: receiver lib ## measure, each figure beside its baseline and its target
 	@$(PYTHON) .ci/bench.py
 
 .PHONY: bench-quick
-bench-quick: lib ## count the instructions of a record, and fail where they grew
+bench-quick: lib ## count instructions and allocations of a record, fail where they grew
 	@$(PYTHON) .ci/bench.py --quick
 
 .PHONY: cross

@@ -1,7 +1,8 @@
-/* Heap bytes of a record that waits, and the memory of a client that idles. In bytes:
+/* Memory: of a record that waits, of a call that records, and of a client that idles.
 
-   memory heap   for each record in the buffer while the server is down
-   memory idle   what loading the library, one record and its delivery leave behind
+   memory heap    bytes of each record in the buffer while the server is down
+   memory calls   allocations of a call, once the buffer is full
+   memory idle    bytes that loading the library, one record and its delivery leave behind
    Opens the library (MALTI_LIBRARY) at run time, so that its data and relocations count. Lines of name=value. */
 #define _GNU_SOURCE
 #include <dlfcn.h>
@@ -20,6 +21,7 @@ extern void *__libc_memalign(size_t, size_t);
 extern void __libc_free(void *);
 
 static atomic_llong heap;
+static _Thread_local long long asked;
 
 static long long occupied(void *block) {
   return block ? (long long)(malloc_usable_size(block) + sizeof(size_t)) : 0;
@@ -27,6 +29,7 @@ static long long occupied(void *block) {
 
 static void *counted(void *block) {
   atomic_fetch_add(&heap, occupied(block));
+  asked++;
   return block;
 }
 
@@ -102,6 +105,22 @@ static void heap_per_record(void) {
   printf("ours=%.1f\n", (double)(heap - before) / (SEGMENT - 1));
 }
 
+/* Nothing is delivered meanwhile: how many chunks the sender holds is left to chance elsewhere. */
+static void allocations(void) {
+  prepare_calls();
+  load();
+  long long start = asked;
+  for (int i = 0; i < 2 * SEGMENT; i++) call_one(i);
+  if (asked == start) die("allocations are not counted");
+  long long before = asked;
+  for (int i = 0; i < 10 * SEGMENT; i++) call_one(i);
+  long long during = asked - before;
+  malti_stats s;
+  stats_get(&s, sizeof s);
+  if (s.recorded != 12 * SEGMENT || s.dropped_overflow == 0) die("the buffer is not full");
+  printf("ours=%.5f\n", (double)during / (10 * SEGMENT));
+}
+
 /* A field of the process's memory, in bytes. */
 static double memory(const char *field) {
   char line[256];
@@ -128,7 +147,8 @@ static void idle(void) {
 int main(int argc, char **argv) {
   const char *what = argc > 1 ? argv[1] : "";
   if (!strcmp(what, "heap")) heap_per_record();
+  else if (!strcmp(what, "calls")) allocations();
   else if (!strcmp(what, "idle")) idle();
-  else die("usage: memory heap|idle");
+  else die("usage: memory heap|calls|idle");
   return 0;
 }

@@ -4,15 +4,21 @@
    record cpu       thread CPU time of both, and their ratio
    record threads   thread CPU time at 1, 2, 4, 8 threads
    record latency   the 99.9th percentile of one call of both
+   record steady    as cpu, in a few rounds, to be compared with the next
+   record trouble   the same while the server delivers nothing and the buffer overflows
+   record idle      how often a second the client's threads wake when nothing is recorded (Linux)
    record count N   N calls of each, for callgrind
-   Lines of name=value. Fails if any record was not delivered. */
+   Lines of name=value. Fails if any record was not delivered, but in trouble, where none may be. */
+#include <dirent.h>
 #include <malti.h>
 #include <pthread.h>
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "workload.h"
 
+enum { IDLE_SECONDS = 10 };
 enum { ROUNDS = 15, SEGMENTS = 10 /* of a round: 200,000 calls */, THREADS_MAX = 8 };
 
 static double now_ns(clockid_t clock) {
@@ -74,9 +80,13 @@ static double segment(record_fn *record, int count) {
   return now_ns(CLOCK_THREAD_CPUTIME_ID) - start;
 }
 
+static void deliver(void) {
+  if (malti_flush(FLUSH_MS) != MALTI_OK) die("flush failed");
+}
+
 static double malti_segment(void) {
   double spent = segment(malti_record, SEGMENT);
-  if (malti_flush(FLUSH_MS) != MALTI_OK) die("flush failed");
+  deliver();
   return spent;
 }
 
@@ -95,6 +105,67 @@ static void cpu(void) {
   double calls_each = (double)SEGMENT * SEGMENTS;
   printf("ours=%.1f baseline=%.1f ratio=%.3f\n", median(ours, ROUNDS) / calls_each,
          median(reference, ROUNDS) / calls_each, median(ratio, ROUNDS));
+}
+
+/* Thread CPU time of both, segment by segment; `before` is called ahead of each of ours. */
+static void compare(void (*before)(void)) {
+  double ours = 0, reference = 0;
+  for (int i = 0; i < ROUNDS * SEGMENTS; i++) {
+    reference += segment(reference_record, SEGMENT);
+    before();
+    ours += segment(malti_record, SEGMENT);
+  }
+  double calls_each = (double)SEGMENT * SEGMENTS * ROUNDS;
+  printf("ours=%.1f baseline=%.1f\n", ours / calls_each, reference / calls_each);
+}
+
+/* Makes the sender try now, and goes on while it does. */
+static void provoke(void) { malti_flush(1); }
+
+/* Ends without a shutdown, which would wait for what cannot be delivered. */
+static void trouble(void) {
+  malti_stats s;
+  do {
+    segment(malti_record, SEGMENT);
+    provoke();
+    malti_stats_get(&s, sizeof s);
+  } while (s.dropped_overflow == 0);
+  compare(provoke);
+  malti_stats_get(&s, sizeof s);
+  if (s.sent || s.filtered || s.invalid) die("the server is not in trouble, or not every call recorded");
+  if (s.recorded != s.buffered + s.in_flight + s.dropped_overflow) die("the ledger does not add up");
+  printf("recorded=%llu http_status=%d\n", (unsigned long long)s.recorded, (int)s.last_http_status);
+}
+
+/* How often the other threads of this process have gone to sleep, and how many there are. */
+static long long sleeps(int *threads) {
+  long long sum = 0;
+  DIR *tasks = opendir("/proc/self/task");
+  if (!tasks) die("no /proc/self/task");
+  *threads = 0;
+  for (struct dirent *task; (task = readdir(tasks));) {
+    if (task->d_name[0] == '.' || atoi(task->d_name) == getpid()) continue;
+    char path[64], line[256];
+    snprintf(path, sizeof path, "/proc/self/task/%.16s/status", task->d_name);
+    FILE *file = fopen(path, "r");
+    while (file && fgets(line, sizeof line, file))
+      if (!strncmp(line, "voluntary_ctxt_switches:", 24)) sum += atoll(line + 24), ++*threads;
+    if (file) fclose(file);
+  }
+  closedir(tasks);
+  return sum;
+}
+
+static void idle(void) {
+  int before_count, after_count;
+  call_one(malti_record, 0);
+  deliver();
+  nanosleep(&(struct timespec){.tv_sec = 1}, NULL); /* until it rests */
+  long long before = sleeps(&before_count);
+  nanosleep(&(struct timespec){.tv_sec = IDLE_SECONDS}, NULL);
+  long long after = sleeps(&after_count);
+  if (before_count == 0 || after_count != before_count) die("the sender's thread is not there");
+  printf("ours=%.2f threads=%d\n", (double)(after - before) / IDLE_SECONDS, after_count);
 }
 
 static pthread_barrier_t ready;
@@ -124,7 +195,7 @@ static double by_threads(int threads) {
       free(spent);
     }
     pthread_barrier_destroy(&ready);
-    if (malti_flush(FLUSH_MS) != MALTI_OK) die("flush failed");
+    deliver();
   }
   return sum / ((double)each * threads * SEGMENTS);
 }
@@ -149,7 +220,7 @@ static double p999(record_fn *record, double *times, double clock_cost) {
       if (record) call_one(record, i);
       times[part * SEGMENT + i] = now_ns(CLOCK_MONOTONIC) - start - clock_cost;
     }
-    if (record == malti_record && malti_flush(FLUSH_MS) != MALTI_OK) die("flush failed");
+    if (record == malti_record) deliver();
   }
   qsort(times, SEGMENT * SEGMENTS, sizeof *times, ascending);
   return times[SEGMENT * SEGMENTS / 1000 * 999];
@@ -174,7 +245,7 @@ static void count(int calls_each) {
     int part = left < SEGMENT ? left : SEGMENT;
     segment(reference_record, part);
     segment(malti_record, part);
-    if (malti_flush(FLUSH_MS) != MALTI_OK) die("flush failed");
+    deliver();
   }
 }
 
@@ -201,8 +272,11 @@ int main(int argc, char **argv) {
   if (!strcmp(what, "cpu")) cpu();
   else if (!strcmp(what, "threads")) threads();
   else if (!strcmp(what, "latency")) latency();
+  else if (!strcmp(what, "steady")) compare(deliver);
+  else if (!strcmp(what, "idle")) idle();
   else if (!strcmp(what, "count") && argc > 2) count(atoi(argv[2]));
-  else die("usage: record cpu|threads|latency|count N");
+  else if (!strcmp(what, "trouble")) return trouble(), 0;
+  else die("usage: record cpu|threads|latency|steady|trouble|idle|count N");
   finish();
   return 0;
 }
