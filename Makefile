@@ -65,6 +65,11 @@ test-all: receiver lib $(NOX) ## the same with the long matrix: valgrind, every 
 faults: $(TOOLCHAIN) ## print the fault matrix: what became of the records of each row
 	@$(CARGO) test --locked --package malti-cli --test delivery matrix:: -- --nocapture --test-threads 1 | grep unaccounted
 
+MINUTES ?= 20
+.PHONY: soak
+soak: lib receiver ## record for MINUTES while everything fails, and account for each record
+	@$(PYTHON) tests/soak/soak.py --minutes $(MINUTES)
+
 .PHONY: lint
 lint: $(NOX) $(CARGO_DENY) ## format, lints, docs, licences, types, shell
 	$(CARGO) fmt --all --check
