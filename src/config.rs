@@ -298,7 +298,7 @@ impl Config {
             no_proxy: self.no_proxy.clone(),
             forked: origin.forked,
             known_addresses: origin.addresses(),
-            known_ca_roots: origin.ca_roots(),
+            known_roots: origin.roots(),
         }
     }
 

@@ -9,7 +9,6 @@ use std::time::{Duration, Instant, SystemTime};
 use flate2::Compression;
 use flate2::write::GzEncoder;
 use rustls::Error as TlsError;
-use rustls::pki_types::CertificateDer;
 use ureq::http::header::{CONTENT_ENCODING, CONTENT_TYPE, HeaderName, HeaderValue, RETRY_AFTER};
 use ureq::http::{HeaderMap, Response, Uri};
 use ureq::unversioned::transport::{ConnectProxyConnector, Connector, TcpConnector};
@@ -19,7 +18,7 @@ use super::destination::BaseUrl;
 use super::probe::{self, Attempt, Probe};
 use super::resolver::{Dns, LookupFailed, RoundResolver};
 use super::tls::{HandshakeFailed, Tls};
-use super::trust::{self, Trust};
+use super::trust::{Roots, Trust};
 use super::{Answer, Failure, FailureKind, Settings, proxy};
 
 const API_KEY: HeaderName = HeaderName::from_static("x-api-key");
@@ -65,18 +64,7 @@ impl Server {
             Some(proxy) => (proxy.host().trim_matches(['[', ']']), proxy.port()),
             None => (url.host(), url.port()),
         };
-        let ca_roots = match (&settings.known_ca_roots, &settings.ca_file) {
-            (Some(known), _) => known.clone(),
-            (None, Some(path)) => trust::read_ca_file(path)?,
-            (None, None) => Vec::new(),
-        };
-        let trust = Trust::new(
-            ca_roots,
-            settings.ssl_cert_file.clone(),
-            settings.ssl_cert_dir.clone(),
-            // Security.framework may abort a forked child.
-            settings.forked && cfg!(target_vendor = "apple"),
-        );
+        let trust = Trust::new(settings, url.https())?;
         let timeout = settings.http_timeout.min(LONGEST);
         let idle = settings.max_keepalive_connections;
         let config = Agent::config_builder()
@@ -110,8 +98,8 @@ impl Server {
         })
     }
 
-    pub(super) fn ca_roots(&self) -> &[CertificateDer<'static>] {
-        self.trust.ca_roots()
+    pub(super) fn roots(&self) -> &Arc<Roots> {
+        self.trust.roots()
     }
 
     pub(super) fn good_addresses(&self) -> Vec<SocketAddr> {

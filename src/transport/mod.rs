@@ -25,7 +25,7 @@ mod tests;
 
 pub use destination::{BaseUrl, Destination};
 pub(crate) use origin::{Legacy, Origin};
-use rustls::pki_types::CertificateDer;
+pub use trust::Roots;
 
 use crate::wire::Framing;
 
@@ -57,8 +57,8 @@ pub struct Settings {
     pub forked: bool,
     /// [`Transport::good_addresses`] of an earlier transport; they stand in when the lookup fails.
     pub known_addresses: Vec<SocketAddr>,
-    /// [`Transport::ca_roots`] of an earlier transport, instead of reading `ca_file` again.
-    pub known_ca_roots: Option<Vec<CertificateDer<'static>>>,
+    /// [`Transport::roots`] of an earlier transport, instead of reading the files again.
+    pub known_roots: Option<Arc<Roots>>,
 }
 
 /// The way to one destination.
@@ -70,7 +70,7 @@ enum Way {
 }
 
 impl Transport {
-    /// Checks the settings. Reads `ca_file`, but touches no network and starts no thread.
+    /// Checks the settings. Reads the files with certificates, but touches no network and starts no thread.
     ///
     /// # Errors
     /// One line that begins with the key of the setting at fault.
@@ -114,15 +114,13 @@ impl Transport {
             Way::Sink(_) => Vec::new(),
         }
     }
-}
 
-impl Transport {
-    /// What was read in `ca_file`.
+    /// The certificates that were read in files.
     #[must_use]
-    pub fn ca_roots(&self) -> &[CertificateDer<'static>] {
+    pub fn roots(&self) -> Option<&Arc<Roots>> {
         match &self.0 {
-            Way::Http(server) => server.ca_roots(),
-            Way::Sink(_) => &[],
+            Way::Http(server) => Some(server.roots()),
+            Way::Sink(_) => None,
         }
     }
 }

@@ -2,17 +2,16 @@
 //! inherited held, nor files, which they may not be able to read any more.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 
-use rustls::pki_types::CertificateDer;
-
-use super::Transport;
+use super::{Roots, Transport};
 use crate::sys::LeakCell;
 
 /// Leaked, and each part written once.
 #[derive(Default)]
 pub(crate) struct Legacy {
     addresses: LeakCell<Vec<SocketAddr>>,
-    ca_roots: LeakCell<Vec<CertificateDer<'static>>>,
+    roots: LeakCell<Arc<Roots>>,
 }
 
 /// How a client's life came to be.
@@ -30,25 +29,26 @@ impl Origin {
         left.cloned().unwrap_or_default()
     }
 
-    /// What an ancestor read in `ca_file`.
-    pub(crate) fn ca_roots(&self) -> Option<Vec<CertificateDer<'static>>> {
+    /// What an ancestor read in files of certificates.
+    pub(crate) fn roots(&self) -> Option<Arc<Roots>> {
         let legacy = self.legacy.filter(|_| self.forked)?;
-        legacy.ca_roots.get().cloned()
+        legacy.roots.get().cloned()
     }
 
     /// Leaves what `transport` knows by now.
     pub(crate) fn leave(&self, transport: &Transport) {
         let Some(legacy) = self.legacy else { return };
-        leave_once(&legacy.addresses, || transport.good_addresses());
-        leave_once(&legacy.ca_roots, || transport.ca_roots().to_vec());
+        leave_once(&legacy.addresses, || {
+            Some(transport.good_addresses()).filter(|known| !known.is_empty())
+        });
+        leave_once(&legacy.roots, || transport.roots().cloned());
     }
 }
 
-fn leave_once<T: Sync>(cell: &LeakCell<Vec<T>>, known: impl FnOnce() -> Vec<T>) {
-    if cell.get().is_none() {
-        let known = known();
-        if !known.is_empty() {
-            cell.set(Box::leak(Box::new(known)));
-        }
+fn leave_once<T: Sync>(cell: &LeakCell<T>, known: impl FnOnce() -> Option<T>) {
+    if cell.get().is_none()
+        && let Some(known) = known()
+    {
+        cell.set(Box::leak(Box::new(known)));
     }
 }

@@ -10,13 +10,22 @@ use rustls::pki_types::pem::PemObject;
 use rustls::{ClientConfig, RootCertStore};
 use rustls_platform_verifier::Verifier;
 
-type Roots = Vec<CertificateDer<'static>>;
+use super::Settings;
 
-/// Makes the TLS configuration at the first connection (reading a trust store can take a while) and
+type Certificates = Vec<CertificateDer<'static>>;
+
+/// What the files had in them when the client started. A forked child gets its parent's: it may not reach them any more.
+pub struct Roots {
+    /// From `ca_file`.
+    extra: Certificates,
+    /// From `SSL_CERT_FILE` and `SSL_CERT_DIR`.
+    named: Certificates,
+}
+
+/// Makes the TLS configuration at the first connection (reading the platform's store can take a while) and
 /// keeps it: it also holds the sessions that later connections resume.
 pub(super) struct Trust {
-    /// From `ca_file`.
-    extra: Roots,
+    roots: Arc<Roots>,
     ssl_cert_file: Option<PathBuf>,
     ssl_cert_dir: Option<PathBuf>,
     /// Don't ask the operating system.
@@ -25,23 +34,31 @@ pub(super) struct Trust {
 }
 
 impl Trust {
-    pub(super) fn new(
-        extra: Roots,
-        ssl_cert_file: Option<PathBuf>,
-        ssl_cert_dir: Option<PathBuf>,
-        bundled_only: bool,
-    ) -> Self {
-        Self {
-            extra,
-            ssl_cert_file,
-            ssl_cert_dir,
-            bundled_only,
+    /// Reads the files at once, so that a bad `ca_file` shows when the client starts. `tls`: they will be needed.
+    pub(super) fn new(settings: &Settings, tls: bool) -> Result<Self, String> {
+        let roots = match &settings.known_roots {
+            Some(known) => Arc::clone(known),
+            None => {
+                let extra = settings.ca_file.as_deref().map(read_ca_file).transpose()?;
+                let (file, dir) = (&settings.ssl_cert_file, &settings.ssl_cert_dir);
+                Arc::new(Roots {
+                    extra: extra.unwrap_or_default(),
+                    named: if tls { named(file, dir) } else { Vec::new() },
+                })
+            }
+        };
+        Ok(Self {
+            roots,
+            ssl_cert_file: settings.ssl_cert_file.clone(),
+            ssl_cert_dir: settings.ssl_cert_dir.clone(),
+            // Security.framework may abort a forked child.
+            bundled_only: settings.forked && cfg!(target_vendor = "apple"),
             config: OnceLock::new(),
-        }
+        })
     }
 
-    pub(super) fn ca_roots(&self) -> &[CertificateDer<'static>] {
-        &self.extra
+    pub(super) fn roots(&self) -> &Arc<Roots> {
+        &self.roots
     }
 
     /// The configuration. A failure is not kept: the file may be there next time.
@@ -76,7 +93,7 @@ impl Trust {
             }
             None => store.extend(webpki_roots::TLS_SERVER_ROOTS.iter().cloned()),
         }
-        store.add_parsable_certificates(self.extra.iter().cloned());
+        store.add_parsable_certificates(self.roots.extra.iter().cloned());
         Ok(builder.with_root_certificates(store).with_no_client_auth())
     }
 
@@ -85,26 +102,22 @@ impl Trust {
         if self.bundled_only {
             return None;
         }
-        if !self.extra.is_empty() {
+        let extra = &self.roots.extra;
+        if !extra.is_empty() {
             // With further roots an empty store passes unseen; it shows without them.
             Verifier::new(Arc::clone(provider)).ok()?;
         }
-        Verifier::new_with_extra_roots(self.extra.iter().cloned(), Arc::clone(provider)).ok()
+        Verifier::new_with_extra_roots(extra.iter().cloned(), Arc::clone(provider)).ok()
     }
 
     /// The roots that the environment names, which replace the platform's, as they do for OpenSSL.
-    fn named_roots(&self) -> Result<Option<Roots>, String> {
+    fn named_roots(&self) -> Result<Option<Certificates>, String> {
         if self.ssl_cert_file.is_none() && self.ssl_cert_dir.is_none() {
             return Ok(None);
         }
-        let mut roots = Roots::new();
-        if let Some(file) = &self.ssl_cert_file {
-            roots.extend(certificates(file));
-        }
-        for dir in self.ssl_cert_dir.iter().flat_map(std::env::split_paths) {
-            for entry in std::fs::read_dir(dir).into_iter().flatten().flatten() {
-                roots.extend(certificates(&entry.path()));
-            }
+        let mut roots = self.roots.named.clone();
+        if roots.is_empty() {
+            roots = named(&self.ssl_cert_file, &self.ssl_cert_dir);
         }
         if roots.is_empty() {
             // Trusting more than was asked for is no way out.
@@ -120,24 +133,30 @@ impl fmt::Debug for Trust {
     }
 }
 
-/// The readable certificates of a PEM file.
-fn certificates(path: &Path) -> Roots {
-    match CertificateDer::pem_file_iter(path) {
-        Ok(found) => found.filter_map(Result::ok).collect(),
-        Err(_) => Roots::new(),
-    }
+/// The readable certificates of a file and of the files in some directories.
+fn named(file: &Option<PathBuf>, dirs: &Option<PathBuf>) -> Certificates {
+    let listed = dirs
+        .iter()
+        .flat_map(std::env::split_paths)
+        .flat_map(|dir| std::fs::read_dir(dir).into_iter().flatten().flatten())
+        .map(|entry| entry.path());
+    file.iter()
+        .cloned()
+        .chain(listed)
+        .filter_map(|path| CertificateDer::pem_file_iter(path).ok())
+        .flat_map(|found| found.filter_map(Result::ok))
+        .collect()
 }
 
-/// The roots in `ca_file`, read at once, so that a bad one shows when the client starts.
-pub(super) fn read_ca_file(path: &Path) -> Result<Roots, String> {
+fn read_ca_file(path: &Path) -> Result<Certificates, String> {
     ca_roots(path).map_err(|fault| format!("ca_file: {}: {fault}", path.display()))
 }
 
-/// As [`certificates`], but everything must be in order.
-fn ca_roots(path: &Path) -> Result<Roots, String> {
+/// Everything must be in order.
+fn ca_roots(path: &Path) -> Result<Certificates, String> {
     let pem = std::fs::read(path).map_err(|error| error.to_string())?;
     let roots = CertificateDer::pem_slice_iter(&pem)
-        .collect::<Result<Roots, _>>()
+        .collect::<Result<Certificates, _>>()
         .map_err(|error| error.to_string())?;
     if roots.is_empty() {
         return Err("no certificate in it (PEM is expected)".to_owned());

@@ -138,7 +138,7 @@ pub(super) fn settings(url: &str) -> Settings {
         no_proxy: String::new(),
         forked: false,
         known_addresses: Vec::new(),
-        known_ca_roots: None,
+        known_roots: None,
     }
 }
 

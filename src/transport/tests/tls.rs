@@ -118,24 +118,49 @@ fn a_private_ca_is_refused_without_ca_file_and_accepted_with_it() {
 }
 
 #[test]
-fn what_a_parent_read_in_ca_file_need_not_be_there_any_more() {
+fn certificates_that_a_parent_read_need_not_be_there_any_more() {
+    for source in ["ca_file", "SSL_CERT_FILE", "SSL_CERT_DIR"] {
+        let authority = Authority::new(&["127.0.0.1"]);
+        let (server, _seen) = authority.serve();
+        let file = authority.ca_file();
+        let mut settings = https(&server, None);
+        match source {
+            "ca_file" => settings.ca_file = Some(file.clone()),
+            "SSL_CERT_FILE" => settings.ssl_cert_file = Some(file.clone()),
+            _ => settings.ssl_cert_dir = Some(authority.dir.path().to_owned()),
+        }
+        let legacy: &'static Legacy = Box::leak(Box::default());
+        let origin = |forked| Origin {
+            forked,
+            legacy: Some(legacy),
+        };
+        // Nothing connects before the fork.
+        origin(false).leave(&Transport::new(settings.clone()).unwrap());
+        fs::remove_file(&file).unwrap();
+        // An init of the same process reads anew, a child does not.
+        assert!(origin(false).roots().is_none());
+        let child = Settings {
+            forked: true,
+            known_roots: origin(true).roots(),
+            ..settings
+        };
+        let answer = post(&Transport::new(child).unwrap().round());
+        assert_eq!(answer.map(|answer| answer.status), Ok(200), "{source}");
+    }
+}
+
+#[test]
+fn certificates_that_come_later_are_found() {
     let authority = Authority::new(&["127.0.0.1"]);
     let (server, _seen) = authority.serve();
-    let path = authority.ca_file();
-    let legacy: &'static Legacy = Box::leak(Box::default());
-    let origin = |forked| Origin {
-        forked,
-        legacy: Some(legacy),
+    let later = authority.dir.path().join("later.pem");
+    let settings = Settings {
+        ssl_cert_file: Some(later.clone()),
+        ..https(&server, None)
     };
-    origin(false).leave(&Transport::new(https(&server, Some(&path))).unwrap());
-    fs::remove_file(&path).unwrap();
-    // An init of the same process reads anew, a child does not.
-    assert!(origin(false).ca_roots().is_none());
-    let child = Settings {
-        known_ca_roots: origin(true).ca_roots(),
-        ..https(&server, Some(&path))
-    };
-    let transport = Transport::new(child).unwrap();
+    let transport = Transport::new(settings).unwrap();
+    assert_eq!(failure(&transport.round()).kind, FailureKind::Tls);
+    fs::rename(authority.ca_file(), later).unwrap();
     assert_eq!(post(&transport.round()).unwrap().status, 200);
 }
 
