@@ -71,6 +71,47 @@ fn a_full_disk_is_like_a_server_that_is_down() {
 }
 
 #[test]
+#[cfg(unix)]
+fn a_disk_that_runs_full_within_a_batch_leaves_none_of_its_lines() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("file");
+    fs::write(&path, "before\n").unwrap();
+    // No file of the child grows beyond a few kilobytes.
+    let child = Command::new("sh")
+        .args(["-c", "ulimit -f 8; trap '' XFSZ; exec \"$0\" \"$@\""])
+        .arg(std::env::current_exe().unwrap())
+        .args(["--exact", "--ignored", "transport::tests::sink::cramped"])
+        .env("MALTI_TEST_FILE", &path)
+        .output()
+        .unwrap();
+    assert!(child.status.success(), "{child:?}");
+    file_round(&path)
+        .post(cramping().as_bytes(), false)
+        .unwrap();
+    let expected = format!("before\nsmall\n{}", cramping());
+    assert!(fs::read_to_string(&path).unwrap() == expected);
+}
+
+#[cfg(unix)]
+fn cramping() -> String {
+    (0..1000).map(|n| format!("{{\"n\":{n:090}}}\n")).collect()
+}
+
+#[test]
+#[cfg(unix)]
+#[ignore = "run by the test above, in a process of its own"]
+fn cramped() {
+    let path = PathBuf::from(std::env::var_os("MALTI_TEST_FILE").unwrap());
+    let round = file_round(&path);
+    for _ in 0..3 {
+        let failure = round.post(cramping().as_bytes(), false).unwrap_err();
+        assert_eq!((failure.kind, failure.sent), (FailureKind::Io, false));
+        assert_eq!(fs::read_to_string(&path).unwrap(), "before\n");
+    }
+    round.post(b"small\n", false).unwrap();
+}
+
+#[test]
 fn a_directory_that_is_missing_may_come_later() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("later").join("file");
