@@ -9,7 +9,7 @@ use hyper::body::Incoming;
 use hyper::header::{ALLOW, HOST, HeaderMap, HeaderValue, LOCATION, ORIGIN};
 use hyper::http::request::Parts;
 use hyper::http::uri::Authority;
-use hyper::{Method, Request, Uri};
+use hyper::{Method, Request, Uri, Version};
 use serde::Serialize;
 use serde_json::json;
 use tokio::time::sleep;
@@ -105,7 +105,7 @@ fn route(state: &State, head: &Parts, body: &[u8]) -> Response {
         }
         return response;
     }
-    if state.loopback && foreign(&head.headers) {
+    if state.loopback && foreign(head) {
         return http::detail(403, "Not for other web sites");
     }
     match (head.method.as_str(), path) {
@@ -149,16 +149,17 @@ fn redirect(head: &Parts, path: &str) -> Response {
 }
 
 /// Whether a web page of another site is behind the request: it names itself in
-/// `Origin`, or it had its own name resolve to us and that stands in `Host`.
-fn foreign(headers: &HeaderMap) -> bool {
-    let mut hosts = headers.get_all(HOST).iter();
+/// `Origin`, or it had its own name resolve to us and that stands in `Host`. What
+/// can't be understood is foreign.
+fn foreign(head: &Parts) -> bool {
+    let mut hosts = head.headers.get_all(HOST).iter();
     let host = hosts.next().map(HeaderValue::as_bytes);
     let named_here = match host {
         Some(host) => hosts.next().is_none() && is_local(host),
-        // No browser leaves it out.
-        None => true,
+        // Before HTTP/1.1 there was none; no browser is that old.
+        None => head.version < Version::HTTP_11,
     };
-    let origin = headers.get(ORIGIN).map(HeaderValue::as_bytes);
+    let origin = head.headers.get(ORIGIN).map(HeaderValue::as_bytes);
     let own = [b"http://", host.unwrap_or_default()].concat();
     !named_here || origin.is_some_and(|origin| origin != own)
 }
@@ -167,7 +168,9 @@ fn is_local(host: &[u8]) -> bool {
     Authority::try_from(host).is_ok_and(|host| {
         let name = host.host();
         let address = name.trim_start_matches('[').trim_end_matches(']');
-        name.eq_ignore_ascii_case("localhost") || address.parse::<IpAddr>().is_ok()
+        let address = address.parse::<IpAddr>();
+        name.eq_ignore_ascii_case("localhost")
+            || address.is_ok_and(|address| address.to_canonical().is_loopback())
     })
 }
 
