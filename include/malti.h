@@ -221,8 +221,8 @@ uint32_t malti_abi_version(void);
 /**
  * New settings: the defaults, then what the environment says (MALTI_BATCH_SIZE for the key batch_size, and so on; the
  * proxy and certificate variables too). The environment is read here and never again. A bad value in it is no error:
- * the default holds, and malti_init logs a warning. Free it with malti_config_free. NULL: an internal fault. Any thread, but
- * like every reader of the environment not while another thread changes it.
+ * the default holds, and malti_init logs a warning. Free it with malti_config_free. NULL: an internal fault, and
+ * nothing else. Any thread, but like every reader of the environment not while another thread changes it.
  */
 malti_config *malti_config_new(void);
 

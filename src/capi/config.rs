@@ -1,11 +1,11 @@
 //! Settings: an opaque object with string keys.
 
-use std::ffi::{c_char, c_void};
+use std::ffi::{CStr, c_char, c_void};
 use std::sync::Arc;
 
 use super::guard;
 use super::status::*;
-use super::text::{c_argument, put};
+use super::text::put;
 use crate::config::{Config, ConfigError};
 use crate::log::Level;
 use crate::process::{self, HostLog};
@@ -26,8 +26,8 @@ pub type malti_log_fn =
 
 /// New settings: the defaults, then what the environment says (MALTI_BATCH_SIZE for the key batch_size, and so on; the
 /// proxy and certificate variables too). The environment is read here and never again. A bad value in it is no error:
-/// the default holds, and malti_init logs a warning. Free it with malti_config_free. NULL: an internal fault. Any thread, but
-/// like every reader of the environment not while another thread changes it.
+/// the default holds, and malti_init logs a warning. Free it with malti_config_free. NULL: an internal fault, and
+/// nothing else. Any thread, but like every reader of the environment not while another thread changes it.
 #[unsafe(no_mangle)]
 pub extern "C" fn malti_config_new() -> *mut malti_config {
     guard(std::ptr::null_mut(), || {
@@ -67,9 +67,9 @@ pub unsafe extern "C" fn malti_config_set(
             }
         }
         // SAFETY: not NULL, so by contract NUL-terminated strings.
-        let (key, value) = unsafe { (c_argument(key, usize::MAX), c_argument(value, usize::MAX)) };
-        let key = String::from_utf8_lossy(key);
-        let Ok(value) = std::str::from_utf8(value) else {
+        let (key, value) = unsafe { (CStr::from_ptr(key), CStr::from_ptr(value)) };
+        let key = key.to_string_lossy();
+        let Ok(value) = value.to_str() else {
             return explain(
                 MALTI_ERR_INVALID_VALUE,
                 &format!("{key}: the value is not valid UTF-8"),
@@ -105,7 +105,7 @@ pub unsafe extern "C" fn malti_config_get(
             return MALTI_ERR_INVALID_ARGUMENT;
         }
         // SAFETY: not NULL, so by contract a NUL-terminated string.
-        let key = String::from_utf8_lossy(unsafe { c_argument(key, usize::MAX) });
+        let key = unsafe { CStr::from_ptr(key) }.to_string_lossy();
         // SAFETY: by contract NULL, or made by malti_config_new and used by this thread alone.
         let value = match (unsafe { config.as_ref() }, process::tenure()) {
             (Some(config), _) => config.config.get(&key),
