@@ -17,11 +17,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, MutableMapping
 from typing import Any
 
-from . import _library
+from ._normal import normal
 from ._record import text
 
-_NORMAL_MAX = 4096
-_normal: dict[str, bytes] = {}
 _REST = "/{path}"
 _DEEPEST = 16
 
@@ -30,21 +28,8 @@ def endpoint_of(scope: MutableMapping[str, Any], root_on_entry: str) -> bytes:
     """The pattern of the route that answered, mounts included; the path where none did."""
     pattern = _pattern(scope, root_on_entry)
     if pattern is not None:
-        return normal(pattern)
+        return normal("starlette", pattern)
     return text(_below(scope.get("path") or "/", root_on_entry)) or b"/"
-
-
-def normal(pattern: str) -> bytes:
-    """A pattern's normal form; made once, then kept."""
-    known = _normal.get(pattern)
-    if known is None:
-        raw = _library.encode(pattern)
-        known = _library.field(_library.normalize_route, b"starlette", raw, len(raw)) or raw
-        # Applications have far fewer routes. If one makes them without end, memory stays bounded.
-        if len(_normal) >= _NORMAL_MAX:
-            _normal.clear()
-        _normal[pattern] = known
-    return known
 
 
 def _pattern(scope: MutableMapping[str, Any], root_on_entry: str) -> str | None:
