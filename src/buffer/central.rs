@@ -53,7 +53,12 @@ pub(crate) struct Central {
     high_water: usize,
     free: Vec<OpenChunk>,
     queue: VecDeque<Segment>,
+    /// Records at the queue's head that are let go and counted, but still stand there: to find where each ends reads
+    /// memory that has left the caches, and mostly the rest of their segment goes too before anybody wants it.
+    passed_over: usize,
+    /// Without those.
     queued: usize,
+    /// With those.
     queued_bytes: usize,
     in_flight: Vec<InFlight>,
     /// The durable file that new chunks are slots of.
@@ -114,6 +119,7 @@ impl Central {
     ///
     /// Returns how many records are left in the durable file.
     pub(crate) fn end(&mut self) -> u64 {
+        self.drop_passed_over();
         let own = self.in_flight.iter().filter(|batch| !batch.adopted);
         let segments = own.flat_map(|batch| &batch.segments).chain(&self.queue);
         let (kept, lost): (Vec<&Segment>, Vec<&Segment>) =
@@ -141,7 +147,8 @@ impl Central {
 
     /// Number of the oldest record in the queue; `u64::MAX`: it is empty.
     pub(crate) fn first_queued(&self) -> u64 {
-        self.queue.front().map_or(u64::MAX, Segment::first)
+        let first = |front: &Segment| front.first() + self.passed_over as u64;
+        self.queue.front().map_or(u64::MAX, first)
     }
 
     /// Memory of all chunks there are.
@@ -270,11 +277,17 @@ impl Central {
         self.high_water = in_use;
     }
 
-    /// A segment's records are settled: its chunk may be used again.
+    /// A segment that nobody needs: its chunk may be used again, if it was the last of it.
     fn retire(&mut self, segment: Segment) {
         if let Some(chunk) = segment.recycle() {
             self.free_push(chunk);
         }
+    }
+
+    /// The same for one whose records are settled.
+    fn retire_settled(&mut self, segment: Segment) {
+        segment.settle();
+        self.retire(segment);
     }
 
     pub(super) fn enqueue(&mut self, mut chunk: OpenChunk) {
@@ -328,6 +341,9 @@ impl Central {
             if (records == 0 && bytes == 0) || self.queue.is_empty() {
                 return trimmed;
             }
+            if records == 0 && self.drop_passed_over() {
+                continue;
+            }
             trimmed = true;
             let whole = self.queue.front().map_or(0, |s| s.packed().len());
             self.evict_front(match (records, bytes) {
@@ -340,23 +356,34 @@ impl Central {
 
     /// Lets go of up to `most` records of the oldest segment.
     fn evict_front(&mut self, most: usize) {
-        let Some(mut segment) = self.queue.pop_front() else {
+        let Some(front) = self.queue.front() else {
             return;
         };
-        let count = segment.count().min(most);
-        let bytes = if count == segment.count() {
-            let bytes = segment.packed().len();
-            segment.settle();
-            self.retire(segment);
-            bytes
-        } else {
-            let bytes = (0..count).map(|_| segment.drop_first()).sum();
-            self.queue.push_front(segment);
-            bytes
-        };
+        let left = front.count() - self.passed_over;
+        let count = left.min(most);
         self.queued -= count;
-        self.queued_bytes -= bytes;
         self.counters.dropped_overflow += count as u64;
+        if count < left {
+            self.passed_over += count;
+        } else if let Some(segment) = self.queue.pop_front() {
+            self.passed_over = 0;
+            self.queued_bytes -= segment.packed().len();
+            self.retire_settled(segment);
+        }
+    }
+
+    /// Takes the records that were passed over out of the queue. Tells whether there were any.
+    fn drop_passed_over(&mut self) -> bool {
+        let count = std::mem::take(&mut self.passed_over);
+        if let Some(front) = self.queue.front_mut()
+            && count > 0
+        {
+            let rest = front.split_off(count);
+            let gone = std::mem::replace(front, rest);
+            self.queued_bytes -= gone.packed().len();
+            gone.settle();
+        }
+        count > 0
     }
 
     fn register(&mut self, owner: usize, adopted: bool, segments: Vec<Segment>) -> Batch {
@@ -379,6 +406,7 @@ impl Central {
 
     /// Takes the oldest `most` records, fewer where there are fewer; `None` where there are none.
     pub(crate) fn take(&mut self, most: usize, owner: usize) -> Option<Batch> {
+        self.drop_passed_over();
         let mut segments = Vec::new();
         let mut wanted = most;
         while wanted > 0 {
@@ -398,6 +426,7 @@ impl Central {
 
     /// From now on chunks are slots of this file; what waits moves there.
     pub(crate) fn move_to(&mut self, file: Arc<Mapping>) {
+        self.drop_passed_over();
         self.chunks -= self.free.len();
         self.free = Vec::new();
         self.file = Some(file);
@@ -538,8 +567,7 @@ impl Central {
         // An adopted one's chunk is a copy, and none of ours.
         if !entry.adopted {
             for segment in entry.segments {
-                segment.settle();
-                self.retire(segment);
+                self.retire_settled(segment);
             }
         }
     }
@@ -570,6 +598,7 @@ impl Central {
             self.adopted_waiting += entry.count();
             return;
         }
+        self.drop_passed_over();
         for segment in entry.segments.into_iter().rev() {
             self.queued += segment.count();
             self.queued_bytes += segment.packed().len();

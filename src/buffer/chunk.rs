@@ -72,6 +72,11 @@ impl Chunk {
         self.region.file().is_some_and(|file| file.is_durable())
     }
 
+    /// Dies with the process, whatever happens.
+    fn is_mortal(&self) -> bool {
+        self.region.file().is_none_or(|file| file.is_lost())
+    }
+
     /// Takes another chunk's records into an empty one.
     pub(crate) fn take_over(&mut self, other: &Chunk) {
         self.append(other.region.data(0, other.used()), other.count);
@@ -161,16 +166,6 @@ impl Segment {
         tail
     }
 
-    /// Lets go of the first record and returns its packed length.
-    pub(crate) fn drop_first(&mut self) -> usize {
-        let len = RawRecord::packed_len_at(self.packed());
-        self.mark_done(len);
-        self.start += len;
-        self.count -= 1;
-        self.first += 1;
-        len
-    }
-
     /// Takes a small chunk's records in behind its own, where there is room and nobody else looks at the chunk.
     /// Without this, a server that is down would cost a whole chunk for each nearly empty one that waits.
     pub(crate) fn absorb(&mut self, small: &Chunk, first: u64) -> bool {
@@ -182,7 +177,7 @@ impl Segment {
             return false;
         };
         // What it can't outlive the process in, it must not go to.
-        if chunk.used() != end || chunk.is_durable() != small.is_durable() {
+        if chunk.used() != end || chunk.is_mortal() != small.is_mortal() {
             return false;
         }
         chunk.append(small.region.data(0, small.used()), small.count);
@@ -196,18 +191,15 @@ impl Segment {
         self.chunk.is_durable()
     }
 
-    /// Its records are settled: whoever finds the file need not send them.
+    /// Its records are settled: whoever finds the file need not send them. An unshared chunk is emptied next, and that
+    /// says as much of all of them.
     pub(crate) fn settle(&self) {
-        self.mark_done(self.end - self.start);
-    }
-
-    fn mark_done(&self, bytes: usize) {
-        if self.chunk.region.file().is_none() {
+        if self.chunk.region.file().is_none() || self.chunk.is_unique() {
             return;
         }
-        let (mut at, end) = (self.start, self.start + bytes);
-        while at < end {
-            let len = RawRecord::packed_len_at(self.chunk.region.data(at, end));
+        let mut at = self.start;
+        while at < self.end {
+            let len = RawRecord::packed_len_at(self.chunk.region.data(at, self.end));
             self.chunk.region.mark(at + record::DONE_AT, record::DONE);
             at += len;
         }

@@ -109,24 +109,41 @@ impl Sender {
                 made => break made,
             }
         };
-        let own = match made {
+        let mut own = match made {
             Ok(own) => own,
             Err(error) => {
                 return self.say_memory_only(&format!("{}: {error}", settings.dir.display()));
             }
         };
         self.shell.buffer.seal();
+        let shell = self.shell.clone();
         let mut place = lock(&self.life.spool);
         let Some(mut central) = self.central() else {
             return own.finish(true);
         };
         central.move_to(own.mapping().clone());
         drop(central);
-        *place = Some(own);
-        drop(place);
-        self.durable.said = false;
         // What threads filled meanwhile moves in as it is handed over.
-        self.shell.buffer.seal();
+        shell.buffer.seal();
+        // By its name it is found, and then everything must be in it.
+        let named = own.publish();
+        let Some(mut central) = self.central() else {
+            // The end counted what is in it as lost.
+            return own.finish(true);
+        };
+        match named {
+            Ok(()) => {
+                own.mapping().set_published();
+                *place = Some(own);
+                drop((central, place));
+                self.durable.said = false;
+            }
+            Err(error) => {
+                central.leave_file();
+                drop((central, place));
+                self.say_memory_only(&format!("{}: {error}", settings.dir.display()));
+            }
+        }
     }
 
     fn give_up_oldest(&mut self) -> bool {

@@ -14,11 +14,13 @@ use crate::sys::{self, Mapping, OwnedFile};
 pub(crate) struct Own {
     file: OwnedFile,
     path: PathBuf,
+    /// The name that others look for, once there is something for them to find.
+    name: PathBuf,
     mapping: Arc<Mapping>,
 }
 
 impl Own {
-    /// Makes a file with room for so many chunks. It gets the name that others look for when it is ready.
+    /// Makes a file with room for so many chunks. Nobody looks at it before [`publish`](Self::publish).
     pub(crate) fn create(settings: &Settings, chunks: u32) -> io::Result<Own> {
         let file_id = fastrand::u64(1..);
         let header = Header::new(settings, chunks, file_id);
@@ -31,21 +33,30 @@ impl Own {
             return Err(io::Error::new(ErrorKind::QuotaExceeded, why));
         }
         let name = format!("malti-{}-{file_id:016x}{SUFFIX}", std::process::id());
-        let unfinished = settings.dir.join(format!("{UNFINISHED}{name}"));
-        let path = settings.dir.join(name);
-        let file = create_new(&unfinished)?;
-        let made = Own::fill(file, &header).and_then(|(file, mapping)| {
-            fs::rename(&unfinished, &path)?;
-            Ok(Own {
-                file,
-                path,
-                mapping: Arc::new(mapping),
-            })
-        });
+        let path = settings.dir.join(format!("{UNFINISHED}{name}"));
+        let made = Own::fill(create_new(&path)?, &header);
         if made.is_err() {
-            let _ = fs::remove_file(&unfinished);
+            let _ = fs::remove_file(&path);
         }
-        made
+        let (file, mapping) = made?;
+        Ok(Own {
+            file,
+            path,
+            name: settings.dir.join(name),
+            mapping: Arc::new(mapping),
+        })
+    }
+
+    /// Gives it its name. What waits in memory is in it by now: others may take it for all that there was.
+    pub(crate) fn publish(&mut self) -> io::Result<()> {
+        let named = fs::rename(&self.path, &self.name);
+        if named.is_err() {
+            self.mapping.set_lost();
+            let _ = fs::remove_file(&self.path);
+        }
+        named?;
+        self.path.clone_from(&self.name);
+        Ok(())
     }
 
     fn fill(file: File, header: &Header) -> io::Result<(OwnedFile, Mapping)> {

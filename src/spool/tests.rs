@@ -38,7 +38,9 @@ fn record(endpoint: &[u8], created_at_us: i64) -> RawRecord<'_> {
 
 /// A file with these records, so many to a chunk, whose owner has stopped. Its path.
 fn left(settings: &Settings, numbers: std::ops::Range<u64>, in_a_chunk: usize) -> PathBuf {
-    let own = Own::create(settings, 16).unwrap();
+    let mut own = Own::create(settings, 16).unwrap();
+    own.publish().unwrap();
+    own.mapping().set_published();
     let mut chunks = Vec::new();
     let numbers: Vec<u64> = numbers.collect();
     for (sequence, numbers) in (1..).zip(numbers.chunks(in_a_chunk)) {
@@ -267,7 +269,9 @@ fn a_file_is_private_and_its_space_is_counted() {
     let dir = tempfile::tempdir().unwrap();
     let inner = dir.path().join("made/here");
     let roomy = settings(&inner);
-    let own = Own::create(&roomy, 16).unwrap();
+    let mut own = Own::create(&roomy, 16).unwrap();
+    own.publish().unwrap();
+    own.mapping().set_published();
     assert!(own.check().is_ok());
     let size = header::HEADER_BYTES + 16 * REGION_BYTES;
     assert_eq!(fs::metadata(own.path()).unwrap().len(), size as u64);
@@ -279,6 +283,12 @@ fn a_file_is_private_and_its_space_is_counted() {
     assert!(error.to_string().contains("spool_bytes"), "{error}");
     // Nothing is left of the attempt.
     assert_eq!(fs::read_dir(&inner).unwrap().count(), 1);
+
+    // Without its name it is nobody's, and dies with the process.
+    let mut late = Own::create(&settings(&inner), 16).unwrap();
+    assert!(!late.mapping().is_durable());
+    fs::remove_file(late.path()).unwrap();
+    assert!(late.publish().is_err() && late.mapping().is_lost());
 
     // Another file in its place is not ours, whatever its name.
     let mapping = Arc::clone(own.mapping());

@@ -19,8 +19,9 @@ pub(crate) struct Mapping {
     offset: usize,
     /// Slots that nobody has; the last used first, so that few pages are touched.
     free: Mutex<Vec<u32>>,
-    /// What is in it will be found by others when this process is gone.
-    durable: AtomicBool,
+    /// Others can find it.
+    published: AtomicBool,
+    lost: AtomicBool,
 }
 
 // SAFETY: each slot is handed out once, and whoever has it answers for it.
@@ -58,7 +59,8 @@ impl Mapping {
             length,
             offset,
             free: Mutex::new((0..slots).rev().collect()),
-            durable: AtomicBool::new(true),
+            published: AtomicBool::new(false),
+            lost: AtomicBool::new(false),
         })
     }
 
@@ -95,13 +97,22 @@ impl Mapping {
         }
     }
 
+    /// What is in it will be found by others when this process is gone.
     pub(crate) fn is_durable(&self) -> bool {
-        self.durable.load(Ordering::Acquire)
+        self.published.load(Ordering::Acquire) && !self.is_lost()
+    }
+
+    pub(crate) fn set_published(&self) {
+        self.published.store(true, Ordering::Release);
     }
 
     /// The file is gone, or not ours any more: what is in it dies with the process.
+    pub(crate) fn is_lost(&self) -> bool {
+        self.lost.load(Ordering::Acquire)
+    }
+
     pub(crate) fn set_lost(&self) {
-        self.durable.store(false, Ordering::Release);
+        self.lost.store(true, Ordering::Release);
     }
 }
 

@@ -27,8 +27,6 @@ fn file_of(host: &mut Process, dir: &Path) -> PathBuf {
     loop {
         let own = |path: &PathBuf| name(path).starts_with(&prefix) && !used(path).is_empty();
         if let Some(path) = files(dir).into_iter().find(own) {
-            // What began to move has moved by the next snapshot.
-            host.stats();
             return path;
         }
         assert!(start.elapsed() < SOON, "no file; {}", host.ask("log"));
