@@ -1,6 +1,6 @@
 //! libmalti: the client of Malti, self-hosted observability for HTTP APIs.
 //!
-//! Data goes one way: host → `capi` → [`client`] → buffer → sender → [`wire`] → [`transport`] → server. No arrow points
+//! Data goes one way: host → `capi` (or `hosts`) → [`client`] → buffer → sender → [`wire`] → [`transport`] → server. No arrow points
 //! back. The core is synchronous: plain threads and timed waits, because an async runtime does not survive fork.
 
 mod buffer;
@@ -9,6 +9,7 @@ pub mod client;
 pub mod config;
 pub mod consumer;
 mod exclude;
+mod hosts;
 pub mod ledger;
 pub mod log;
 mod outcome;

@@ -9,6 +9,7 @@ use std::collections::VecDeque;
 use std::fmt::{self, Write};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::str::FromStr;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// The lines that wait for a host that pulls them; then the oldest go.
@@ -76,6 +77,15 @@ pub enum Sink {
     Pull,
 }
 
+/// Somewhere in the process lines wait to be pulled.
+static WAITS: AtomicBool = AtomicBool::new(false);
+
+/// Tells a host, once and for the price of a load, that there is something to pull.
+#[inline]
+pub(crate) fn waits_for_pull() -> bool {
+    WAITS.load(Ordering::Relaxed) && WAITS.swap(false, Ordering::AcqRel)
+}
+
 /// Takes log lines from any thread.
 pub struct Logger {
     level: Level,
@@ -123,6 +133,9 @@ impl Logger {
     pub fn log_later(&self, level: Level, text: impl fmt::Display) {
         if self.takes(level) {
             self.ring().push(level, Line::of(text));
+            if matches!(self.sink, Sink::Pull) {
+                WAITS.store(true, Ordering::Release);
+            }
         }
     }
 

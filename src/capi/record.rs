@@ -12,7 +12,7 @@ use crate::sys;
 
 /// Records the call that `read` makes of the arguments; without a client nothing is read.
 #[inline(always)]
-fn submit<'a>(read: impl FnOnce() -> Result<RawCall<'a>, Invalid>) -> i32 {
+pub(crate) fn submit<'a>(read: impl FnOnce() -> Result<RawCall<'a>, Invalid>) -> i32 {
     guard(MALTI_ERR_PANIC, || {
         let shell = match process::hot() {
             Some(shell) => shell,

@@ -8,7 +8,7 @@ use crate::sys;
 const NTS: usize = usize::MAX;
 
 /// The argument that breaks the rules of [`argument`].
-pub(super) struct Invalid(pub(super) &'static str);
+pub(crate) struct Invalid(pub(super) &'static str);
 
 /// A text argument: NULL with length 0 is absent (empty), NULL with any other length is invalid; at most `most` bytes
 /// are looked at.

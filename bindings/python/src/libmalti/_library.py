@@ -115,6 +115,9 @@ record_n = _declare(
     *(_pair + _pair),
     ctypes.c_int64,
 )
+python_record = _declare(
+    _held, "malti_python_record", ctypes.c_void_p, ctypes.c_void_p, _size, _text
+)
 resolve_consumer = _declare(
     _held, "malti_resolve_consumer", _int, ctypes.c_void_p, *(_pair * 4), *_pair
 )
@@ -142,13 +145,13 @@ class _Scratch(threading.local):
 _scratch = _Scratch()
 
 
-def field(function: Callable[..., int], *arguments: object) -> bytes | None:
+def field(function: Callable[..., int], *arguments: object) -> str | None:
     """The text that a C function writes, cut to what a record keeps. None: an error, or no text."""
     buffer = _scratch.buffer
     length = function(*arguments, buffer, FIELD_BYTES + 1)
     if length <= 0:
         return None
-    return buffer.value if length > FIELD_BYTES else buffer.raw[:length]
+    return ctypes.string_at(buffer, min(length, FIELD_BYTES)).decode("utf-8", "replace")
 
 
 def whole(function: Callable[..., int], *arguments: object, room: int = 1024) -> str | None:

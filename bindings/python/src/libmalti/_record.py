@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterable
 from operator import index
+from typing import TYPE_CHECKING
 
-from . import _context, _library, _log
+from . import _call, _context, _library, _log
 from ._client import client
 
 _U64_MAX = (1 << 64) - 1
@@ -14,40 +16,15 @@ _NOBODY = 0
 _CHARACTERS = _library.FIELD_BYTES
 
 
-def text(value: object) -> bytes | None:
-    """A value of the application's as UTF-8. None, and text that is empty, are absent."""
+def text(value: object) -> str | None:
+    """A value of the application's as text. None, and text that is empty, are absent."""
     if value is None:
         return None
-    if isinstance(value, bytes):
+    if isinstance(value, str):
         return value or None
-    string = value if isinstance(value, str) else str(value)
-    return _library.encode(string[:_CHARACTERS]) or None
-
-
-def send(
-    method: bytes,
-    endpoint: bytes,
-    status: int,
-    response_time_us: int,
-    consumer: bytes | None,
-    context: bytes | None,
-) -> int:
-    """Records, and gives the core's status. Numbers out of range are the core's to refuse."""
-    code = _library.record_n(
-        method,
-        len(method),
-        endpoint,
-        len(endpoint),
-        status if 0 <= status < 1 << 31 else _NOBODY,
-        min(max(response_time_us, 0), _U64_MAX),
-        consumer,
-        len(consumer) if consumer else 0,
-        context,
-        len(context) if context else 0,
-        0,
-    )
-    client.tick()
-    return code
+    if isinstance(value, bytes):
+        return value.decode("utf-8", "replace") or None
+    return str(value) or None
 
 
 def record(
@@ -58,7 +35,8 @@ def record(
     consumer: str | None = None,
     context: str | None = None,
 ) -> bool:
-    """Records one request. Returns in microseconds, whatever the network does; any thread.
+    """Records one request. Returns in well under a microsecond, whatever the network does; any
+    thread.
 
     `endpoint` is the route's pattern, such as "/users/{user_id}", else the path. `status` is the
     HTTP status, 100 to 999 (an `http.HTTPStatus` too). `response_time_us` is in microseconds, from
@@ -70,24 +48,56 @@ def record(
     has. A value of the wrong type is a TypeError; inside a request that the middleware sees it is
     logged and counted as `invalid` instead, since telemetry must not break an answer.
     """
+    client.tick()
+    return record_slowly(method, endpoint, status, response_time_us, consumer, context)
+
+
+def record_slowly(
+    method: str,
+    endpoint: str,
+    status: int,
+    response_time_us: int,
+    consumer: str | None = None,
+    context: str | None = None,
+) -> bool:
+    """The same through ctypes: where there is no builtin, and for what the builtin leaves alone."""
     if not client.started:
         client.start()
     try:
-        arguments = (
+        texts = (
             _argument("method", method),
             _argument("endpoint", endpoint),
-            _number("status", status),
-            _number("response_time_us", response_time_us),
-            None if consumer is None else _argument("consumer", consumer),
-            None if context is None else _argument("context", context),
+            b"" if consumer is None else _argument("consumer", consumer),
+            b"" if context is None else _argument("context", context),
         )
+        number = _number("status", status)
+        microseconds = _number("response_time_us", response_time_us)
     except TypeError as error:
         if _context.current.get() is None:
             raise
         client.refused += 1
         _log.once(str(error), f"not recorded: {error}")
         return False
-    return send(*arguments) == _library.OK
+    # Numbers out of range are the core's to refuse.
+    code = _library.record_n(
+        *_pair(texts[0]),
+        *_pair(texts[1]),
+        number if 0 <= number < 1 << 31 else _NOBODY,
+        min(max(microseconds, 0), _U64_MAX),
+        *_pair(texts[2]),
+        *_pair(texts[3]),
+        0,
+    )
+    return code == _library.OK
+
+
+def pull_log() -> None:
+    """For the builtin, which knows when lines wait."""
+    _log.pull()
+
+
+def _pair(value: bytes) -> tuple[bytes, int]:
+    return value, len(value)
 
 
 def _argument(name: str, value: object) -> bytes:
@@ -103,52 +113,58 @@ def _number(name: str, value: object) -> int:
         raise TypeError(f"{name} is a whole number, not {type(value).__name__}") from None
 
 
+if not TYPE_CHECKING:
+    record = (
+        _call.builtin_record(
+            sys.modules[__name__],
+            "($module, method, endpoint, status, response_time_us, consumer=None, context=None)",
+            record.__doc__ or "",
+        )
+        or record
+    )
+
+
 def consumer_of(
     said: object,
     headers: Iterable[tuple[bytes, bytes]],
     query: bytes,
     peer: str | None,
-) -> bytes | None:
+) -> str | None:
     """Who called. The rules are the core's; it is not asked where there is nothing to decide.
 
     `headers` have lower-case names, as ASGI promises.
     """
     rules = client.rules
-    state = text(said)
+    own = text(said)
     # What begins with a letter or digit is not blank.
-    if state and rules.state_first and state[:1].isalnum():
-        return state
+    if own and rules.state_first and own[0].isalnum():
+        return own
     if rules.every_header:
         parts = [part for pair in headers for part in pair]
     else:
         parts = [part for pair in headers if pair[0] in rules.headers for part in pair]
     address = _library.encode(peer) if peer and rules.every_header else None
-    if not (state or parts or query or address):
+    if not (own or parts or query or address):
         return None
-    block = _joined(parts)
     return _library.field(
         _library.resolve_consumer,
         None,
-        state,
-        len(state or b""),
-        block,
-        len(block or b""),
-        query or None,
-        len(query),
-        address,
-        len(address or b""),
+        *_pair(_library.encode(own[:_CHARACTERS]) if own else b""),
+        *_pair(_joined(parts)),
+        *_pair(query),
+        *_pair(address or b""),
     )
 
 
-def context_of(headers: Iterable[tuple[bytes, bytes]]) -> bytes | None:
+def context_of(headers: Iterable[tuple[bytes, bytes]]) -> str | None:
     """The context that the headers give, where `context_headers` asks for some."""
     wanted = client.rules.context_headers
-    block = _joined([part for pair in headers if pair[0] in wanted for part in pair])
-    if block is None:
+    if not wanted:
         return None
-    return _library.field(_library.resolve_context, None, block, len(block))
+    block = _joined([part for pair in headers if pair[0] in wanted for part in pair])
+    return _library.field(_library.resolve_context, None, *_pair(block)) if block else None
 
 
-def _joined(parts: list[bytes]) -> bytes | None:
+def _joined(parts: list[bytes]) -> bytes:
     """name NUL value NUL …"""
-    return b"\0".join(parts) + b"\0" if parts else None
+    return b"\0".join(parts) + b"\0" if parts else b""

@@ -18,18 +18,17 @@ from collections.abc import Iterable, Iterator, MutableMapping
 from typing import Any
 
 from ._normal import normal
-from ._record import text
 
 _REST = "/{path}"
 _DEEPEST = 16
 
 
-def endpoint_of(scope: MutableMapping[str, Any], root_on_entry: str) -> bytes:
+def endpoint_of(scope: MutableMapping[str, Any], root_on_entry: str) -> str:
     """The pattern of the route that answered, mounts included; the path where none did."""
     pattern = _pattern(scope, root_on_entry)
     if pattern is not None:
         return normal("starlette", pattern)
-    return text(_below(scope.get("path") or "/", root_on_entry)) or b"/"
+    return _below(scope.get("path") or "/", root_on_entry) or "/"
 
 
 def _pattern(scope: MutableMapping[str, Any], root_on_entry: str) -> str | None:

@@ -247,8 +247,8 @@ class _Exchange:
             endpoint = state.get("malti_endpoint")
         if endpoint is None and self._endpoint is not None and scope.get("endpoint") is None:
             endpoint = self._endpoint(scope)
-        _record.send(
-            scope["method"].encode(),
+        _record.record(
+            scope["method"],
             _record.text(endpoint) or _routes.endpoint_of(scope, self._root),
             status,
             microseconds,

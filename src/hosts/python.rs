@@ -1,0 +1,296 @@
+//! CPython: `record` as a builtin function, which costs a tenth of the same call through ctypes.
+//!
+//! Nothing here is compiled against a version of Python. The binding hands over the addresses of the functions of the
+//! stable ABI that are needed, and makes the function object from the definition that it gets back. No field of an
+//! object is read, so that free-threaded and future builds do as well. What is not simple goes to the binding's own
+//! `record_slowly`: keywords, values of other types, lone surrogates, a client that is not running yet.
+
+use std::ffi::{CStr, CString, c_char, c_int, c_long, c_void};
+use std::marker::{PhantomData, PhantomPinned};
+use std::ptr;
+use std::sync::OnceLock;
+
+use crate::capi::{self, status};
+use crate::client::RawCall;
+use crate::log;
+use crate::record::FIELD_MAX;
+use crate::sys;
+
+/// An object of Python's, only ever handed on.
+#[repr(C)]
+pub struct Object {
+    _opaque: [u8; 0],
+    _marker: PhantomData<(*mut u8, PhantomPinned)>,
+}
+
+type Ref = *mut Object;
+
+/// What the binding hands over, in this order. Its length is its version.
+#[repr(C)]
+#[derive(Clone, Copy)]
+struct Api {
+    unicode_as_utf8_and_size: unsafe extern "C" fn(Ref, *mut isize) -> *const c_char,
+    long_as_unsigned_long_long: unsafe extern "C" fn(Ref) -> u64,
+    bool_from_long: unsafe extern "C" fn(c_long) -> Ref,
+    err_occurred: unsafe extern "C" fn() -> Ref,
+    err_clear: unsafe extern "C" fn(),
+    err_exception_matches: unsafe extern "C" fn(Ref) -> c_int,
+    tuple_new: unsafe extern "C" fn(isize) -> Ref,
+    tuple_set_item: unsafe extern "C" fn(Ref, isize, Ref) -> c_int,
+    tuple_get_item: unsafe extern "C" fn(Ref, isize) -> Ref,
+    tuple_size: unsafe extern "C" fn(Ref) -> isize,
+    dict_new: unsafe extern "C" fn() -> Ref,
+    dict_set_item: unsafe extern "C" fn(Ref, Ref, Ref) -> c_int,
+    object_get_attr_string: unsafe extern "C" fn(Ref, *const c_char) -> Ref,
+    object_call: unsafe extern "C" fn(Ref, Ref, Ref) -> Ref,
+    inc_ref: unsafe extern "C" fn(Ref),
+    dec_ref: unsafe extern "C" fn(Ref),
+    none: Ref,
+    keyboard_interrupt: Ref,
+    system_exit: Ref,
+}
+
+const API_LEN: usize = size_of::<Api>() / size_of::<*const c_void>();
+
+/// `PyMethodDef`, which has had this layout since Python 1.
+#[repr(C)]
+pub struct MethodDef {
+    name: *const c_char,
+    method: unsafe extern "C" fn(Ref, *const Ref, isize, Ref) -> Ref,
+    flags: c_int,
+    doc: *const c_char,
+}
+
+const METH_KEYWORDS: c_int = 0x2;
+const METH_FASTCALL: c_int = 0x80;
+
+struct Bound {
+    api: Api,
+    method: MethodDef,
+}
+
+// SAFETY: written once; addresses of functions and of objects that are immortal.
+unsafe impl Send for Bound {}
+// SAFETY: as above.
+unsafe impl Sync for Bound {}
+
+/// The same from every interpreter of the process, for each shares the runtime.
+static BOUND: OnceLock<Bound> = OnceLock::new();
+
+/// For the Python binding alone, and no part of the C interface: the definition of the builtin `record`, whose module
+/// has `record_slowly` and `pull_log`. NULL: `functions` is not what this library expects.
+///
+/// # Safety
+/// `functions` points to `count` addresses in the order of the binding's list, `doc` to a NUL-terminated string.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn malti_python_record(
+    functions: *const *const c_void,
+    count: usize,
+    doc: *const c_char,
+) -> *const MethodDef {
+    if functions.is_null() || count != API_LEN || doc.is_null() {
+        return ptr::null();
+    }
+    // SAFETY: by this function's contract.
+    let (given, doc) = unsafe {
+        let given = std::slice::from_raw_parts(functions, count);
+        (given, CStr::from_ptr(doc))
+    };
+    if given.iter().any(|address| address.is_null()) {
+        return ptr::null();
+    }
+    let bound = BOUND.get_or_init(|| Bound {
+        // SAFETY: as many addresses as there are fields, none of them NULL.
+        api: unsafe { functions.cast::<Api>().read() },
+        method: MethodDef {
+            name: c"record".as_ptr(),
+            method: record,
+            flags: METH_FASTCALL | METH_KEYWORDS,
+            // For the life of the process: the interpreter that gave it may end before the others.
+            doc: CString::into_raw(doc.to_owned()),
+        },
+    });
+    &bound.method
+}
+
+/// `record(method, endpoint, status, response_time_us, consumer=None, context=None) -> bool`
+unsafe extern "C" fn record(module: Ref, arguments: *const Ref, count: isize, names: Ref) -> Ref {
+    let Some(Bound { api, .. }) = BOUND.get() else {
+        return ptr::null_mut();
+    };
+    // SAFETY: the interpreter passes `count` objects and then those that `names` names, borrowed for this call.
+    unsafe {
+        let status = if names.is_null() && (4..=6).contains(&count) {
+            api.record_plainly(std::slice::from_raw_parts(arguments, count as usize))
+        } else {
+            None
+        };
+        let status = match status {
+            Some(status) if status != status::MALTI_NOT_RUNNING => status,
+            _ if api.is_interrupted() => return ptr::null_mut(),
+            _ => return api.record_slowly(module, arguments, count, names),
+        };
+        if log::waits_for_pull() && !api.pull_log(module) {
+            return ptr::null_mut();
+        }
+        (api.bool_from_long)((status == status::MALTI_OK).into())
+    }
+}
+
+impl Api {
+    /// `None`: not so simple, or interrupted.
+    #[inline]
+    unsafe fn record_plainly(&self, arguments: &[Ref]) -> Option<i32> {
+        let created_at_us = sys::now_us();
+        let optional = |index: usize| match arguments.get(index) {
+            Some(&value) if !ptr::eq(value, self.none) => self.text(value),
+            _ => Some(&[][..]),
+        };
+        let call = RawCall {
+            created_at_us,
+            method: self.text(arguments[0])?,
+            endpoint: self.text(arguments[1])?,
+            status: i32::try_from(self.number(arguments[2])?).ok()?,
+            response_time_us: self.number(arguments[3])?,
+            consumer: optional(4)?,
+            context: optional(5)?,
+        };
+        Some(capi::submit(|| Ok(call)))
+    }
+
+    /// Borrowed from the object, which lives as long as the call.
+    #[inline]
+    fn text<'a>(&self, object: Ref) -> Option<&'a [u8]> {
+        let mut len = 0;
+        // SAFETY: an object of the interpreter that calls, which checks its type.
+        unsafe {
+            let text = (self.unicode_as_utf8_and_size)(object, &mut len);
+            if text.is_null() {
+                return None;
+            }
+            Some(std::slice::from_raw_parts(
+                text.cast(),
+                (len as usize).min(FIELD_MAX),
+            ))
+        }
+    }
+
+    #[inline]
+    fn number(&self, object: Ref) -> Option<u64> {
+        // SAFETY: as above.
+        unsafe {
+            let number = (self.long_as_unsigned_long_long)(object);
+            (number != u64::MAX || (self.err_occurred)().is_null()).then_some(number)
+        }
+    }
+
+    /// Clears the exception of a failed call, but for those that are to end the program.
+    #[cold]
+    unsafe fn is_interrupted(&self) -> bool {
+        // SAFETY: the caller holds the GIL.
+        unsafe {
+            if (self.err_occurred)().is_null() {
+                return false;
+            }
+            let fatal = [self.keyboard_interrupt, self.system_exit];
+            let fatal = fatal
+                .iter()
+                .any(|&kind| (self.err_exception_matches)(kind) != 0);
+            if !fatal {
+                (self.err_clear)();
+            }
+            fatal
+        }
+    }
+
+    /// Calls the module's function with the same arguments. NULL: an exception is set.
+    #[cold]
+    unsafe fn record_slowly(
+        &self,
+        module: Ref,
+        arguments: *const Ref,
+        count: isize,
+        names: Ref,
+    ) -> Ref {
+        // SAFETY: the caller holds the GIL; the objects are borrowed from the interpreter.
+        unsafe {
+            let tuple = (self.tuple_new)(count);
+            if tuple.is_null() {
+                return ptr::null_mut();
+            }
+            for index in 0..count {
+                let value = *arguments.offset(index);
+                (self.inc_ref)(value);
+                // Takes the reference over.
+                (self.tuple_set_item)(tuple, index, value);
+            }
+            let keywords = if names.is_null() {
+                ptr::null_mut()
+            } else {
+                self.keywords(arguments.offset(count), names)
+            };
+            let result = if names.is_null() == keywords.is_null() {
+                self.call(module, c"record_slowly", tuple, keywords)
+            } else {
+                ptr::null_mut()
+            };
+            self.release(tuple);
+            self.release(keywords);
+            result
+        }
+    }
+
+    unsafe fn keywords(&self, values: *const Ref, names: Ref) -> Ref {
+        // SAFETY: `names` is a tuple, and there is a value for each of its items.
+        unsafe {
+            let keywords = (self.dict_new)();
+            for index in 0..(self.tuple_size)(names) {
+                let name = (self.tuple_get_item)(names, index);
+                if keywords.is_null()
+                    || (self.dict_set_item)(keywords, name, *values.offset(index)) != 0
+                {
+                    self.release(keywords);
+                    return ptr::null_mut();
+                }
+            }
+            keywords
+        }
+    }
+
+    /// Hands waiting log lines to Python's logging. False: it was interrupted.
+    #[cold]
+    unsafe fn pull_log(&self, module: Ref) -> bool {
+        // SAFETY: the caller holds the GIL.
+        unsafe {
+            let nothing = (self.tuple_new)(0);
+            let result = if nothing.is_null() {
+                nothing
+            } else {
+                self.call(module, c"pull_log", nothing, ptr::null_mut())
+            };
+            self.release(nothing);
+            self.release(result);
+            !self.is_interrupted()
+        }
+    }
+
+    unsafe fn call(&self, module: Ref, name: &CStr, tuple: Ref, keywords: Ref) -> Ref {
+        // SAFETY: objects that the caller has a reference to; `keywords` may be NULL.
+        unsafe {
+            let function = (self.object_get_attr_string)(module, name.as_ptr());
+            if function.is_null() {
+                return function;
+            }
+            let result = (self.object_call)(function, tuple, keywords);
+            (self.dec_ref)(function);
+            result
+        }
+    }
+
+    unsafe fn release(&self, object: Ref) {
+        if !object.is_null() {
+            // SAFETY: a reference that we had.
+            unsafe { (self.dec_ref)(object) }
+        }
+    }
+}
