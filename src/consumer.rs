@@ -17,6 +17,8 @@ use ipnet::IpNet;
 /// The consumer of a request that no source knows.
 pub const ANONYMOUS: &str = "anonymous";
 
+const FORWARDED_FOR: &[u8] = b"x-forwarded-for";
+
 /// Where a consumer may come from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Source {
@@ -141,6 +143,14 @@ impl Rules {
             .unwrap_or(Cow::Borrowed(ANONYMOUS))
     }
 
+    /// Whether a header of this name can make a difference, here or to [`context`](Self::context).
+    pub fn reads(&self, name: &[u8]) -> bool {
+        let named = |wanted: &String| name.eq_ignore_ascii_case(wanted.as_bytes());
+        self.headers.iter().any(named)
+            || self.context_headers.iter().any(named)
+            || (self.use_ip && name.eq_ignore_ascii_case(FORWARDED_FOR))
+    }
+
     /// The context that the headers (as in [`Request::headers`]) give, if [`Rules::context_headers`]
     /// names one that has a value.
     pub fn context<'a>(&self, headers: &'a [u8]) -> Option<Cow<'a, str>> {
@@ -156,7 +166,7 @@ impl Rules {
     fn client(&self, request: &Request<'_>) -> Option<IpAddr> {
         let peer = address(request.peer);
         let mut forwarded = pairs(request.headers)
-            .filter(|(name, _)| name.eq_ignore_ascii_case(b"x-forwarded-for"))
+            .filter(|(name, _)| name.eq_ignore_ascii_case(FORWARDED_FOR))
             .flat_map(|(_, value)| value.split(|&b| b == b','))
             .map(<[u8]>::trim_ascii)
             .filter(|entry| !entry.is_empty())
@@ -316,6 +326,23 @@ mod tests {
         );
         let error = "x".repeat(10_000).parse::<Source>().unwrap_err();
         assert!(error.to_string().len() < 100);
+    }
+
+    #[test]
+    fn only_headers_that_are_read_matter() {
+        let mut rules = Rules::default();
+        let names = [
+            "X-User-ID",
+            "x-request-id",
+            "X-Forwarded-For",
+            "x-user-i",
+            "",
+        ];
+        let read = |rules: &Rules| names.map(|name| rules.reads(name.as_bytes()));
+        assert_eq!(read(&rules), [true, false, false, false, false]);
+        rules.use_ip = true;
+        rules.context_headers = vec!["X-Request-Id".into()];
+        assert_eq!(read(&rules), [true, true, true, false, false]);
     }
 
     #[test]

@@ -1,7 +1,8 @@
 //! libmalti: the client of Malti, self-hosted observability for HTTP APIs.
 //!
-//! Data goes one way: host → `capi` (or `hosts`) → [`client`] → buffer → sender → [`wire`] → [`transport`] → server. No arrow points
-//! back. The core is synchronous: plain threads and timed waits, because an async runtime does not survive fork.
+//! Data goes one way: host → `capi` or `hosts` → [`client`] → buffer → sender → [`wire`] → [`transport`] → server. No
+//! arrow points back. The core is synchronous: plain threads and timed waits, because an async runtime does not survive
+//! fork.
 
 mod buffer;
 pub mod capi;

@@ -1,18 +1,21 @@
-//! CPython: `record` as a builtin function, which costs a tenth of the same call through ctypes.
+//! CPython: recording as builtin functions, which cost a tenth of the same calls through ctypes.
 //!
 //! Nothing here is compiled against a version of Python. The binding hands over the addresses of the functions of the
-//! stable ABI that are needed, and makes the function object from the definition that it gets back. No field of an
-//! object is read, so that free-threaded and future builds do as well. What is not simple goes to the binding's own
-//! `record_slowly`: keywords, values of other types, lone surrogates, a client that is not running yet.
+//! stable ABI that are needed, and makes function objects from the definitions that it gets back. No field of an
+//! object is read, so that free-threaded and future builds do as well. What is not simple goes to a function of the
+//! binding's own: keywords, values of other types, lone surrogates, a client that is not running yet.
 
 use std::ffi::{CStr, CString, c_char, c_int, c_long, c_void};
 use std::marker::{PhantomData, PhantomPinned};
+use std::ops::RangeInclusive;
 use std::ptr;
 use std::sync::OnceLock;
 
 use crate::capi::{self, status};
 use crate::client::RawCall;
+use crate::consumer::{Request, Rules};
 use crate::log;
+use crate::process;
 use crate::record::FIELD_MAX;
 use crate::sys;
 
@@ -35,6 +38,9 @@ struct Api {
     err_occurred: unsafe extern "C" fn() -> Ref,
     err_clear: unsafe extern "C" fn(),
     err_exception_matches: unsafe extern "C" fn(Ref) -> c_int,
+    list_size: unsafe extern "C" fn(Ref) -> isize,
+    list_get_item: unsafe extern "C" fn(Ref, isize) -> Ref,
+    bytes_as_string_and_size: unsafe extern "C" fn(Ref, *mut *mut c_char, *mut isize) -> c_int,
     tuple_new: unsafe extern "C" fn(isize) -> Ref,
     tuple_set_item: unsafe extern "C" fn(Ref, isize, Ref) -> c_int,
     tuple_get_item: unsafe extern "C" fn(Ref, isize) -> Ref,
@@ -66,7 +72,7 @@ const METH_FASTCALL: c_int = 0x80;
 
 struct Bound {
     api: Api,
-    method: MethodDef,
+    methods: [MethodDef; 2],
 }
 
 // SAFETY: written once; addresses of functions and of objects that are immortal.
@@ -74,16 +80,17 @@ unsafe impl Send for Bound {}
 // SAFETY: as above.
 unsafe impl Sync for Bound {}
 
-/// The same from every interpreter of the process, for each shares the runtime.
+/// The same from every interpreter of the process, for all of them share the runtime.
 static BOUND: OnceLock<Bound> = OnceLock::new();
 
-/// For the Python binding alone, and no part of the C interface: the definition of the builtin `record`, whose module
-/// has `record_slowly` and `pull_log`. NULL: `functions` is not what this library expects.
+/// For the Python binding alone, and no part of the C interface: the definitions of the builtins `record` and
+/// `record_request`. Their module has `record_slowly`, `record_request_slowly` and `pull_log`. NULL: `functions` is not
+/// what this library expects.
 ///
 /// # Safety
 /// `functions` points to `count` addresses in the order of the binding's list, `doc` to a NUL-terminated string.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn malti_python_record(
+pub unsafe extern "C" fn malti_python_methods(
     functions: *const *const c_void,
     count: usize,
     doc: *const c_char,
@@ -99,63 +106,203 @@ pub unsafe extern "C" fn malti_python_record(
     if given.iter().any(|address| address.is_null()) {
         return ptr::null();
     }
+    let method = |name: &'static CStr, method, doc| MethodDef {
+        name: name.as_ptr(),
+        method,
+        flags: METH_FASTCALL | METH_KEYWORDS,
+        doc,
+    };
     let bound = BOUND.get_or_init(|| Bound {
         // SAFETY: as many addresses as there are fields, none of them NULL.
         api: unsafe { functions.cast::<Api>().read() },
-        method: MethodDef {
-            name: c"record".as_ptr(),
-            method: record,
-            flags: METH_FASTCALL | METH_KEYWORDS,
-            // For the life of the process: the interpreter that gave it may end before the others.
-            doc: CString::into_raw(doc.to_owned()),
-        },
+        methods: [
+            // For the life of the process: the interpreter that gave the text may end before the others.
+            method(c"record", record, CString::into_raw(doc.to_owned())),
+            method(c"record_request", record_request, ptr::null()),
+        ],
     });
-    &bound.method
+    bound.methods.as_ptr()
 }
 
 /// `record(method, endpoint, status, response_time_us, consumer=None, context=None) -> bool`
 unsafe extern "C" fn record(module: Ref, arguments: *const Ref, count: isize, names: Ref) -> Ref {
-    let Some(Bound { api, .. }) = BOUND.get() else {
-        return ptr::null_mut();
-    };
-    // SAFETY: the interpreter passes `count` objects and then those that `names` names, borrowed for this call.
+    // SAFETY: as the interpreter calls.
     unsafe {
-        let status = if names.is_null() && (4..=6).contains(&count) {
-            api.record_plainly(std::slice::from_raw_parts(arguments, count as usize))
-        } else {
-            None
-        };
-        let status = match status {
-            Some(status) if status != status::MALTI_NOT_RUNNING => status,
-            _ if api.is_interrupted() => return ptr::null_mut(),
-            _ => return api.record_slowly(module, arguments, count, names),
-        };
-        if log::waits_for_pull() && !api.pull_log(module) {
-            return ptr::null_mut();
+        Call {
+            module,
+            arguments,
+            count,
+            names,
         }
-        (api.bool_from_long)((status == status::MALTI_OK).into())
+        .answer(4..=6, Api::record, c"record_slowly")
     }
+}
+
+/// `record_request(method, endpoint, status, response_time_us, consumer, context, headers, query, peer) -> bool`: the
+/// application's consumer and context, which may be None, and what else may say who called: a list of pairs of bytes,
+/// the raw query string, and the peer's address or None.
+unsafe extern "C" fn record_request(
+    module: Ref,
+    arguments: *const Ref,
+    count: isize,
+    names: Ref,
+) -> Ref {
+    // SAFETY: as the interpreter calls.
+    unsafe {
+        Call {
+            module,
+            arguments,
+            count,
+            names,
+        }
+        .answer(9..=9, Api::record_request, c"record_request_slowly")
+    }
+}
+
+/// A call as the interpreter makes it: `count` objects, then those that the tuple `names` names, all borrowed.
+struct Call {
+    module: Ref,
+    arguments: *const Ref,
+    count: isize,
+    names: Ref,
+}
+
+impl Call {
+    /// Records plainly what can be, and leaves the rest to the module's function `slow`.
+    #[inline(always)]
+    unsafe fn answer(
+        &self,
+        counts: RangeInclusive<isize>,
+        plain: unsafe fn(&Api, &[Ref]) -> Option<i32>,
+        slow: &CStr,
+    ) -> Ref {
+        let Some(Bound { api, .. }) = BOUND.get() else {
+            return ptr::null_mut();
+        };
+        // SAFETY: by the type's promise.
+        unsafe {
+            let status = if self.names.is_null() && counts.contains(&self.count) {
+                let arguments = std::slice::from_raw_parts(self.arguments, self.count as usize);
+                plain(api, arguments)
+            } else {
+                None
+            };
+            let status = match status {
+                Some(status) if status != status::MALTI_NOT_RUNNING => status,
+                _ if api.is_interrupted() => return ptr::null_mut(),
+                _ => return api.hand_on(self, slow),
+            };
+            if log::waits_for_pull() && !api.pull_log(self.module) {
+                return ptr::null_mut();
+            }
+            (api.bool_from_long)((status == status::MALTI_OK).into())
+        }
+    }
+}
+
+/// To what a record takes of a field.
+fn cut(text: &[u8]) -> &[u8] {
+    &text[..text.len().min(FIELD_MAX)]
 }
 
 impl Api {
     /// `None`: not so simple, or interrupted.
-    #[inline]
-    unsafe fn record_plainly(&self, arguments: &[Ref]) -> Option<i32> {
-        let created_at_us = sys::now_us();
-        let optional = |index: usize| match arguments.get(index) {
-            Some(&value) if !ptr::eq(value, self.none) => self.text(value),
-            _ => Some(&[][..]),
+    #[inline(always)]
+    unsafe fn record(&self, arguments: &[Ref]) -> Option<i32> {
+        let call = self.call(arguments)?;
+        Some(capi::submit(|| Ok(call)))
+    }
+
+    unsafe fn record_request(&self, arguments: &[Ref]) -> Option<i32> {
+        let mut call = self.call(arguments)?;
+        let Some(tenure) = process::tenure() else {
+            return Some(status::MALTI_NOT_RUNNING);
         };
-        let call = RawCall {
-            created_at_us,
+        // SAFETY: the caller holds the GIL.
+        let headers = unsafe { self.headers(arguments[6], &tenure.rules)? };
+        let request = Request {
+            state: Some(call.consumer),
+            headers: &headers,
+            query: self.bytes(arguments[7])?,
+            peer: self.optional(arguments, 8)?,
+        };
+        let consumer = tenure.rules.consumer(&request);
+        call.consumer = cut(consumer.as_bytes());
+        let context = call
+            .context
+            .is_empty()
+            .then(|| tenure.rules.context(&headers));
+        let context = context.flatten();
+        if let Some(context) = &context {
+            call.context = cut(context.as_bytes());
+        }
+        Some(capi::submit(|| Ok(call)))
+    }
+
+    #[inline(always)]
+    fn call<'a>(&self, arguments: &[Ref]) -> Option<RawCall<'a>> {
+        Some(RawCall {
+            created_at_us: sys::now_us(),
             method: self.text(arguments[0])?,
             endpoint: self.text(arguments[1])?,
             status: i32::try_from(self.number(arguments[2])?).ok()?,
             response_time_us: self.number(arguments[3])?,
-            consumer: optional(4)?,
-            context: optional(5)?,
-        };
-        Some(capi::submit(|| Ok(call)))
+            consumer: self.optional(arguments, 4)?,
+            context: self.optional(arguments, 5)?,
+        })
+    }
+
+    /// Those that the rules read, as the rules want them.
+    unsafe fn headers(&self, list: Ref, rules: &Rules) -> Option<Vec<u8>> {
+        let mut block = Vec::new();
+        // SAFETY: each function checks the type of what it is given; what it lends lives as long as the list, which
+        // belongs to the request.
+        unsafe {
+            for index in 0..usize::try_from((self.list_size)(list)).ok()? {
+                let pair = (self.list_get_item)(list, index as isize);
+                if pair.is_null() {
+                    return None;
+                }
+                let name = self.bytes_of((self.tuple_get_item)(pair, 0))?;
+                if rules.reads(name) {
+                    for part in [name, self.bytes_of((self.tuple_get_item)(pair, 1))?] {
+                        block.extend_from_slice(part);
+                        block.push(0);
+                    }
+                }
+            }
+        }
+        Some(block)
+    }
+
+    /// Of an object that may be NULL, for that a call has failed.
+    fn bytes_of<'a>(&self, object: Ref) -> Option<&'a [u8]> {
+        if object.is_null() {
+            None
+        } else {
+            self.bytes(object)
+        }
+    }
+
+    #[inline]
+    fn bytes<'a>(&self, object: Ref) -> Option<&'a [u8]> {
+        let (mut start, mut len) = (ptr::null_mut(), 0);
+        // SAFETY: an object of the interpreter that calls, which checks its type.
+        unsafe {
+            if (self.bytes_as_string_and_size)(object, &mut start, &mut len) != 0 {
+                return None;
+            }
+            Some(std::slice::from_raw_parts(start.cast(), len as usize))
+        }
+    }
+
+    /// None, and what is not given, is empty.
+    #[inline(always)]
+    fn optional<'a>(&self, arguments: &[Ref], index: usize) -> Option<&'a [u8]> {
+        match arguments.get(index) {
+            Some(&value) if !ptr::eq(value, self.none) => self.text(value),
+            _ => Some(&[]),
+        }
     }
 
     /// Borrowed from the object, which lives as long as the call.
@@ -168,10 +315,8 @@ impl Api {
             if text.is_null() {
                 return None;
             }
-            Some(std::slice::from_raw_parts(
-                text.cast(),
-                (len as usize).min(FIELD_MAX),
-            ))
+            let text = std::slice::from_raw_parts(text.cast(), len as usize);
+            Some(cut(text))
         }
     }
 
@@ -203,34 +348,28 @@ impl Api {
         }
     }
 
-    /// Calls the module's function with the same arguments. NULL: an exception is set.
+    /// Makes the same call to the module's function. NULL: an exception is set.
     #[cold]
-    unsafe fn record_slowly(
-        &self,
-        module: Ref,
-        arguments: *const Ref,
-        count: isize,
-        names: Ref,
-    ) -> Ref {
+    unsafe fn hand_on(&self, call: &Call, function: &CStr) -> Ref {
         // SAFETY: the caller holds the GIL; the objects are borrowed from the interpreter.
         unsafe {
-            let tuple = (self.tuple_new)(count);
+            let tuple = (self.tuple_new)(call.count);
             if tuple.is_null() {
                 return ptr::null_mut();
             }
-            for index in 0..count {
-                let value = *arguments.offset(index);
+            for index in 0..call.count {
+                let value = *call.arguments.offset(index);
                 (self.inc_ref)(value);
                 // Takes the reference over.
                 (self.tuple_set_item)(tuple, index, value);
             }
-            let keywords = if names.is_null() {
+            let keywords = if call.names.is_null() {
                 ptr::null_mut()
             } else {
-                self.keywords(arguments.offset(count), names)
+                self.keywords(call.arguments.offset(call.count), call.names)
             };
-            let result = if names.is_null() == keywords.is_null() {
-                self.call(module, c"record_slowly", tuple, keywords)
+            let result = if call.names.is_null() == keywords.is_null() {
+                self.invoke(call.module, function, tuple, keywords)
             } else {
                 ptr::null_mut()
             };
@@ -266,7 +405,7 @@ impl Api {
             let result = if nothing.is_null() {
                 nothing
             } else {
-                self.call(module, c"pull_log", nothing, ptr::null_mut())
+                self.invoke(module, c"pull_log", nothing, ptr::null_mut())
             };
             self.release(nothing);
             self.release(result);
@@ -274,7 +413,7 @@ impl Api {
         }
     }
 
-    unsafe fn call(&self, module: Ref, name: &CStr, tuple: Ref, keywords: Ref) -> Ref {
+    unsafe fn invoke(&self, module: Ref, name: &CStr, tuple: Ref, keywords: Ref) -> Ref {
         // SAFETY: objects that the caller has a reference to; `keywords` may be NULL.
         unsafe {
             let function = (self.object_get_attr_string)(module, name.as_ptr());

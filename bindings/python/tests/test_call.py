@@ -175,14 +175,14 @@ def test_another_table_than_the_librarys_falls_back(receiver: Receiver) -> None:
         """
 import os
 from libmalti import _call, _library
-known, module = _library.python_record, sys.modules["libmalti._record"]
+known, module = _library.python_methods, sys.modules["libmalti._record"]
 assert not known(None, 0, b"")
 # A binding that hands over one function less, as an older one would.
-_library.python_record = lambda table, count, doc: known(table, count - 1, doc)
+_library.python_methods = lambda table, count, doc: known(table, count - 1, doc)
 del os.environ["MALTI_PYTHON_CALL"]
-assert _call.builtin_record(module, "()", "") is None
+assert _call.builtins(module, "()", "") is None
 os.environ["MALTI_PYTHON_CALL"] = "builtin"
-try: _call.builtin_record(module, "()", "")
+try: _call.builtins(module, "()", "")
 except ImportError as error: assert "other functions" in str(error)
 else: raise AssertionError
 """,

@@ -164,7 +164,11 @@ def test_an_exception_in_the_middle_is_a_500(talk: Conversation) -> None:
     def request(app: App) -> None:
         connection = app.connect()
         connection.request("GET", "/boom-late")
-        assert connection.getresponse().status == 200
+        answer = connection.getresponse()
+        assert answer.status == 200
+        # To its end: by then the request is recorded.
+        with pytest.raises(http.client.IncompleteRead):
+            answer.read()
         connection.close()
 
     (record,) = talk.records_of(request)

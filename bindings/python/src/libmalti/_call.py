@@ -1,7 +1,7 @@
-"""Makes the library's builtin `record`, which costs a tenth of the same call through ctypes.
+"""Makes the library's builtins, which cost a tenth of the same calls through ctypes.
 
 The library is not compiled against any Python. It is given the addresses of the functions of the
-stable ABI that it needs, and gives the definition of a builtin back; `src/hosts/python.rs` has the
+stable ABI that it needs, and gives the definitions of builtins back; `src/hosts/python.rs` has the
 other half.
 """
 
@@ -23,6 +23,9 @@ _FUNCTIONS = (
     "PyErr_Occurred",
     "PyErr_Clear",
     "PyErr_ExceptionMatches",
+    "PyList_Size",
+    "PyList_GetItem",
+    "PyBytes_AsStringAndSize",
     "PyTuple_New",
     "PyTuple_SetItem",
     "PyTuple_GetItem",
@@ -35,12 +38,16 @@ _FUNCTIONS = (
     "Py_DecRef",
 )
 _OBJECTS = (None, KeyboardInterrupt, SystemExit)
+# `PyMethodDef` is four words.
+_DEFINITION_BYTES = 4 * ctypes.sizeof(ctypes.c_void_p)
+
+Call = Callable[..., bool]
 
 
-def builtin_record(module: ModuleType, signature: str, doc: str) -> Callable[..., bool] | None:
-    """The builtin, which leaves what is not simple to the `record_slowly` of `module` and log lines
-    to its `pull_log`. None: not on this interpreter, or the environment's `MALTI_PYTHON_CALL` is
-    `pydll`.
+def builtins(module: ModuleType, signature: str, doc: str) -> tuple[Call, Call] | None:
+    """`record` and `record_request`. What is not simple they leave to `record_slowly` and
+    `record_request_slowly` of `module`, and log lines to its `pull_log`. None: not on this
+    interpreter, or the environment's `MALTI_PYTHON_CALL` is `pydll`.
     """
     wanted = os.environ.get("MALTI_PYTHON_CALL")
     if wanted == "pydll":
@@ -53,7 +60,7 @@ def builtin_record(module: ModuleType, signature: str, doc: str) -> Callable[...
         return None
 
 
-def _made(module: ModuleType, doc: str) -> Callable[..., bool]:
+def _made(module: ModuleType, doc: str) -> tuple[Call, Call]:
     if sys.implementation.name != "cpython":
         raise NotImplementedError(f"not on {sys.implementation.name}")
     python = ctypes.pythonapi
@@ -61,24 +68,27 @@ def _made(module: ModuleType, doc: str) -> Callable[..., bool]:
     # All three are immortal, and on CPython an object's id is its address.
     addresses += map(id, _OBJECTS)
     table = (ctypes.c_void_p * len(addresses))(*addresses)
-    definition = _library.python_record(table, len(table), doc.encode())
-    if not definition:
+    first = _library.python_methods(table, len(table), doc.encode())
+    if not first:
         raise NotImplementedError(f"{_library.path} asks for other functions")
     # A prototype of our own: to set `restype` on `pythonapi` would change it for everybody.
     prototype = ctypes.PYFUNCTYPE(
         ctypes.py_object, ctypes.c_void_p, ctypes.py_object, ctypes.py_object
     )
     make: Callable[..., Any] = prototype(("PyCFunction_NewEx", python))
-    _probe(make, definition)
-    record: Callable[..., bool] = make(definition, module, __package__)
-    return record
+    second = first + _DEFINITION_BYTES
+    _probe(make, first, second)
+    return make(first, module, __package__), make(second, module, __package__)
 
 
-def _probe(make: Callable[..., Any], definition: int) -> None:
-    """Calls it with wrong types, which it must notice, and hand on as they came."""
+def _probe(make: Callable[..., Any], first: int, second: int) -> None:
+    """Calls both with wrong types, which they must notice, and hand on as they came."""
     module = ModuleType("probe")
-    module.record_slowly = lambda *arguments, **named: (arguments, named)  # type: ignore[attr-defined]
-    probe = make(definition, module, __package__)
+    as_it_came: Any = lambda *arguments, **named: (arguments, named)  # noqa: E731
+    module.record_slowly = module.record_request_slowly = as_it_came  # type: ignore[attr-defined]
+    rest = (None, None, [(b"host", b"a")], b"", None)
     for wrong in (("GET", "/", 200.0, 0), ("GET", None, 200, 0), ("GET", "/", 200, -1)):
-        if probe(*wrong, context="x") != (wrong, {"context": "x"}) or probe(*wrong) != (wrong, {}):
-            raise NotImplementedError("the builtin does not know this interpreter's objects")
+        for arguments, definition in ((wrong, first), ((*wrong, *rest), second)):
+            probe = make(definition, module, __package__)
+            if probe(*arguments) != (arguments, {}) or probe(*wrong, x=1) != (wrong, {"x": 1}):
+                raise NotImplementedError("the builtins do not know this interpreter's objects")

@@ -25,7 +25,6 @@ _SLICE_S = 0.1
 class Rules(NamedTuple):
     """The settings that decide how little of a request the core has to see."""
 
-    state_first: bool = True
     headers: frozenset[bytes] = frozenset()
     every_header: bool = False
     context_headers: frozenset[bytes] = frozenset()
@@ -88,7 +87,6 @@ class Config:
 
     def rules(self) -> Rules:
         return Rules(
-            state_first=self.get("consumer_order").split(",")[0].strip() == "state",
             headers=self.words("consumer_headers"),
             every_header=self.get("use_ip_as_consumer") == "true",
             context_headers=self.words("context_headers"),

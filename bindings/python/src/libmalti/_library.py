@@ -115,8 +115,8 @@ record_n = _declare(
     *(_pair + _pair),
     ctypes.c_int64,
 )
-python_record = _declare(
-    _held, "malti_python_record", ctypes.c_void_p, ctypes.c_void_p, _size, _text
+python_methods = _declare(
+    _held, "malti_python_methods", ctypes.c_void_p, ctypes.c_void_p, _size, _text
 )
 resolve_consumer = _declare(
     _held, "malti_resolve_consumer", _int, ctypes.c_void_p, *(_pair * 4), *_pair

@@ -113,36 +113,71 @@ def _number(name: str, value: object) -> int:
         raise TypeError(f"{name} is a whole number, not {type(value).__name__}") from None
 
 
-if not TYPE_CHECKING:
-    record = (
-        _call.builtin_record(
-            sys.modules[__name__],
-            "($module, method, endpoint, status, response_time_us, consumer=None, context=None)",
-            record.__doc__ or "",
-        )
-        or record
+def record_request(
+    method: str,
+    endpoint: str,
+    status: int,
+    response_time_us: int,
+    consumer: str | None,
+    context: str | None,
+    headers: list[tuple[bytes, bytes]],
+    query: bytes,
+    peer: str | None,
+) -> bool:
+    """`record` for middleware: `consumer` and `context` are what the application said, and where it
+    said nothing the core finds them in the rest. Never raises inside a request.
+    """
+    client.tick()
+    return record_request_slowly(
+        method, endpoint, status, response_time_us, consumer, context, headers, query, peer
     )
 
 
+def record_request_slowly(
+    method: str,
+    endpoint: str,
+    status: int,
+    response_time_us: int,
+    consumer: str | None,
+    context: str | None,
+    headers: Iterable[tuple[bytes, bytes]],
+    query: bytes,
+    peer: str | None,
+) -> bool:
+    if not client.started:
+        client.start()
+    return record_slowly(
+        method,
+        endpoint,
+        status,
+        response_time_us,
+        consumer_of(consumer, headers, query, peer),
+        context or context_of(headers),
+    )
+
+
+if not TYPE_CHECKING and (
+    _builtins := _call.builtins(
+        sys.modules[__name__],
+        "($module, method, endpoint, status, response_time_us, consumer=None, context=None)",
+        record.__doc__ or "",
+    )
+):
+    record, record_request = _builtins
+
+
 def consumer_of(
-    said: object,
+    own: str | None,
     headers: Iterable[tuple[bytes, bytes]],
     query: bytes,
     peer: str | None,
 ) -> str | None:
-    """Who called. The rules are the core's; it is not asked where there is nothing to decide.
-
-    `headers` have lower-case names, as ASGI promises.
-    """
+    """Who called. The rules are the core's; it is not asked where there is nothing to decide."""
     rules = client.rules
-    own = text(said)
-    # What begins with a letter or digit is not blank.
-    if own and rules.state_first and own[0].isalnum():
-        return own
     if rules.every_header:
         parts = [part for pair in headers for part in pair]
     else:
-        parts = [part for pair in headers if pair[0] in rules.headers for part in pair]
+        parts = [part for pair in headers if pair[0].lower() in rules.headers for part in pair]
     address = _library.encode(peer) if peer and rules.every_header else None
     if not (own or parts or query or address):
         return None
@@ -161,7 +196,7 @@ def context_of(headers: Iterable[tuple[bytes, bytes]]) -> str | None:
     wanted = client.rules.context_headers
     if not wanted:
         return None
-    block = _joined([part for pair in headers if pair[0] in wanted for part in pair])
+    block = _joined([part for pair in headers if pair[0].lower() in wanted for part in pair])
     return _library.field(_library.resolve_context, None, *_pair(block)) if block else None
 
 

@@ -247,15 +247,16 @@ class _Exchange:
             endpoint = state.get("malti_endpoint")
         if endpoint is None and self._endpoint is not None and scope.get("endpoint") is None:
             endpoint = self._endpoint(scope)
-        _record.record(
+        _record.record_request(
             scope["method"],
             _record.text(endpoint) or _routes.endpoint_of(scope, self._root),
             status,
             microseconds,
-            _record.consumer_of(
-                consumer, headers, scope.get("query_string") or b"", peer[0] if peer else None
-            ),
-            _record.text(context) or _record.context_of(headers),
+            _record.text(consumer),
+            _record.text(context),
+            headers,
+            scope.get("query_string") or b"",
+            peer[0] if peer else None,
         )
 
 
