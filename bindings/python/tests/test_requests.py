@@ -1,5 +1,6 @@
 """What a request leaves behind: real requests to a real server, real records at a real receiver."""
 
+import http.client
 import json
 import socket
 import time
