@@ -146,7 +146,7 @@ def _deviation(name: str, table: dict[str, Any]) -> Deviation:
         if key == "response_time":
             valid = isinstance(value, list) and [type(limit) for limit in value] == [int, int]
         else:
-            valid = key in _FIELDS and isinstance(value, _FIELDS[key])
+            valid = type(value) is _FIELDS.get(key)
         if not valid:
             raise Mistake(f"[{name}]: {key} can't be {value!r}")
     if not table:

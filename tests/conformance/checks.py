@@ -60,7 +60,9 @@ class Check:
         return replace(self, answer=answer, record=replace(self.record, **fields))
 
 
-def _get(name: str, target: str, record: Record | None, *headers: bytes, answer: int | None = None) -> Check:
+def _get(
+    name: str, target: str, record: Record | None, *headers: bytes, answer: int | None = None
+) -> Check:
     return Check(name, "GET", target, record, headers, answer=answer)
 
 

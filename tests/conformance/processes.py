@@ -13,7 +13,7 @@ from collections.abc import AsyncIterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import client
+import talk
 
 ROOT = Path(__file__).resolve().parents[2]
 RELEASE = ROOT / "target" / "release"
@@ -45,7 +45,7 @@ class Process:
 
     async def first_line(self) -> str:
         with contextlib.suppress(asyncio.TimeoutError):
-            line = await asyncio.wait_for(self.out.readline(), client.PATIENCE_S)
+            line = await asyncio.wait_for(self.out.readline(), talk.PATIENCE_S)
             if line.strip():
                 return line.decode().strip()
         raise CouldNotRun(f"{self.name} did not start{self.complaints()}")
@@ -62,7 +62,7 @@ class Process:
         with contextlib.suppress(ProcessLookupError):
             self.child.terminate()
         try:
-            await asyncio.wait_for(self.child.wait(), client.PATIENCE_S)
+            await asyncio.wait_for(self.child.wait(), talk.PATIENCE_S)
         except asyncio.TimeoutError:
             raise CouldNotRun(f"{self.name} did not end on SIGTERM") from None
         return time.monotonic() - started, (await self.out.read()).decode(errors="replace")
@@ -141,8 +141,8 @@ class Receiver(NamedTuple):
 
     async def records(self) -> list[dict[str, Any]]:
         port = int(self.url.rsplit(":", 1)[1])
-        answer = await client.on_one_connection(
-            port, [client.request("GET", "/api/records?after=0", keep=True)]
+        answer = await talk.on_one_connection(
+            port, [talk.request("GET", "/api/records?after=0", keep=True)]
         )
         body = answer[0].partition(b"\r\n\r\n")[2]
         found: list[dict[str, Any]] = json.loads(body)["records"]
@@ -168,6 +168,7 @@ class Deaf:
 
     def __init__(self) -> None:
         self.port = 0
+        self.url = ""
         self.tried = asyncio.Event()
         self._server: asyncio.AbstractServer | None = None
 
@@ -175,6 +176,7 @@ class Deaf:
         server = await asyncio.start_server(self._refuse, "127.0.0.1", 0)
         self._server = server
         self.port = server.sockets[0].getsockname()[1]
+        self.url = f"http://127.0.0.1:{self.port}"
         return self
 
     async def __aexit__(self, *_: object) -> None:

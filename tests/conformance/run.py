@@ -1,23 +1,22 @@
 """Sends the same requests to each app of apps.toml and compares the records that arrive.
 
-`run.py [APP …]`; without APP all of them. One line an app, and one for each thing that is wrong with
-it. Status 0: all is well; 1: something is not; 2: apps.toml or the command is wrong; 77: no app
-that was asked for can run here.
+`run.py [APP …]`; without APP all of them. One line an app, and one for each thing that is wrong
+with it. Status 0: all is well; 1: something is not; 2: apps.toml or the command is wrong; 77: no
+app that was asked for can run here.
 """
 
 from __future__ import annotations
 
 import argparse
 import asyncio
-import os
 import sys
 import time
 from pathlib import Path
 
 import catalog
 import checks
-import client
 import suite
+import talk
 
 AT_A_TIME = 3
 SHOWN = 30
@@ -41,7 +40,9 @@ async def one(app: catalog.App, patience_s: float, turn: asyncio.Semaphore) -> i
             return SKIPPED
         took = f"{time.monotonic() - started:.1f} s"
     deviations = ", ".join(app.deviations)
-    note = f"{len(checks.NAMES)} checks, {took}" + (f", deviates: {deviations}" if deviations else "")
+    note = f"{len(checks.NAMES)} checks, {took}" + (
+        f", deviates: {deviations}" if deviations else ""
+    )
     if not failures:
         say(f"{app.name:12} ok       {note}")
         return 0
@@ -67,7 +68,7 @@ def main() -> int:
     parser.add_argument("--apps", type=Path, default=here / "apps.toml", help="another apps.toml")
     parser.add_argument("--list", action="store_true", help="print the names of the apps")
     parser.add_argument(
-        "--patience", type=float, default=client.PATIENCE_S, metavar="S", help="wait for records"
+        "--patience", type=float, default=talk.PATIENCE_S, metavar="S", help="wait for records"
     )
     parser.add_argument("app", nargs="*")
     wanted = parser.parse_args()

@@ -1,4 +1,4 @@
-"""What the Python apps do beside their routes: say where they listen, and leave the ledger behind."""
+"""What the Python apps do beside their routes: say where they listen, leave the ledger behind."""
 
 from __future__ import annotations
 

@@ -13,7 +13,12 @@ _LIMIT = 1 << 24
 
 
 def request(
-    method: str, target: str, headers: Sequence[bytes] = (), body: bytes = b"", *, keep: bool = False
+    method: str,
+    target: str,
+    headers: Sequence[bytes] = (),
+    body: bytes = b"",
+    *,
+    keep: bool = False,
 ) -> bytes:
     """The bytes of a request; `headers` are whole lines without their end."""
     lines = [f"{method} {target} HTTP/1.1".encode("ascii"), b"Host: 127.0.0.1", *headers]
