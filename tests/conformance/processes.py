@@ -23,7 +23,6 @@ LIBRARY = Path(
 )
 RECEIVER = Path(os.environ.get("MALTI_RECEIVER") or RELEASE / "malti")
 SERVICE, NODE = "conf", "n1"
-SHUTDOWN_TIMEOUT_S = 3.0
 
 
 class CouldNotRun(Exception):
@@ -120,7 +119,6 @@ async def host(command: list[str], url: str, **more: str) -> AsyncIterator[Host]
             "MALTI_API_KEY": "key",
             "MALTI_SERVICE_NAME": SERVICE,
             "MALTI_NODE": NODE,
-            "MALTI_SHUTDOWN_TIMEOUT": str(SHUTDOWN_TIMEOUT_S),
             "CONFORMANCE_STATS": str(stats),
             # Sets in the same order in each process, so that answers can be compared.
             "PYTHONHASHSEED": "0",

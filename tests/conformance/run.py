@@ -16,7 +16,6 @@ from pathlib import Path
 import catalog
 import checks
 import suite
-import talk
 
 AT_A_TIME = 3
 SHOWN = 30
@@ -29,12 +28,12 @@ def say(text: str) -> None:
     print(text.encode(encoding, "replace").decode(encoding), flush=True)
 
 
-async def one(app: catalog.App, patience_s: float, turn: asyncio.Semaphore) -> int:
+async def one(app: catalog.App, limits: suite.Limits, turn: asyncio.Semaphore) -> int:
     """Runs an app and says how it went; the status."""
     async with turn:
         started = time.monotonic()
         try:
-            failures = await suite.conform(app, patience_s)
+            failures = await suite.conform(app, limits)
         except catalog.NotHere as error:
             say(f"{app.name:12} skipped: {error}")
             return SKIPPED
@@ -54,9 +53,9 @@ async def one(app: catalog.App, patience_s: float, turn: asyncio.Semaphore) -> i
     return 1
 
 
-async def run(apps: list[catalog.App], patience_s: float) -> int:
+async def run(apps: list[catalog.App], limits: suite.Limits) -> int:
     turn = asyncio.Semaphore(AT_A_TIME)
-    results = await asyncio.gather(*(one(app, patience_s, turn) for app in apps))
+    results = await asyncio.gather(*(one(app, limits, turn) for app in apps))
     if 1 in results:
         return 1
     return 0 if 0 in results else SKIPPED
@@ -67,9 +66,12 @@ def main() -> int:
     here = Path(__file__).resolve().parent
     parser.add_argument("--apps", type=Path, default=here / "apps.toml", help="another apps.toml")
     parser.add_argument("--list", action="store_true", help="print the names of the apps")
-    parser.add_argument(
-        "--patience", type=float, default=talk.PATIENCE_S, metavar="S", help="wait for records"
-    )
+    limits = suite.Limits()
+    for name, limit, text in (
+        ("--patience", limits.patience, "how long to wait for records"),
+        ("--shutdown-timeout", limits.shutdown, "the apps' setting; they may take 2 s more to end"),
+    ):
+        parser.add_argument(name, type=float, default=limit, metavar="SECONDS", help=text)
     parser.add_argument("app", nargs="*")
     wanted = parser.parse_args()
     try:
@@ -80,7 +82,7 @@ def main() -> int:
             print("\n".join(known))
             return 0
         apps = [app for name, app in known.items() if not wanted.app or name in wanted.app]
-        return asyncio.run(run(apps, wanted.patience))
+        return asyncio.run(run(apps, suite.Limits(wanted.patience, wanted.shutdown_timeout)))
     except catalog.Mistake as error:
         print(f"conformance: {error}", file=sys.stderr)
         return 2

@@ -22,6 +22,15 @@ LEAVE_AFTER_S = 0.6
 _CLEAN = (401, 404)
 
 
+class Limits(NamedTuple):
+    """Seconds. Where things go well nothing waits for them, so they are wide."""
+
+    #: How long to wait for records.
+    patience: float = talk.PATIENCE_S
+    #: The setting `shutdown_timeout`.
+    shutdown: float = 10.0
+
+
 class Failure(NamedTuple):
     run: str
     check: str
@@ -54,11 +63,11 @@ class Run:
     #: The field of a record that holds the request's key.
     key = ""
 
-    def __init__(self, name: str, app: App, command: list[str], patience_s: float) -> None:
+    def __init__(self, name: str, app: App, command: list[str], limits: Limits) -> None:
         self.name = name
         self.app = app
         self.command = command
-        self.patience_s = patience_s
+        self.limits = limits
         self.failures: list[Failure] = []
         self.sent: list[Sent] = []
 
@@ -66,6 +75,7 @@ class Run:
         self.failures.append(Failure(self.name, check, text))
 
     def host(self, url: str, **settings: str) -> Any:
+        settings["MALTI_SHUTDOWN_TIMEOUT"] = str(self.limits.shutdown)
         return processes.host(self.command, url, **self.app.environment(), **settings)
 
     def keyed(self, check: Check, key: str) -> Sent:
@@ -105,7 +115,7 @@ class Run:
     async def end(self, host: processes.Host, filtered: int) -> None:
         """SIGTERM, and what must hold after it."""
         seconds, output = await host.process.stop()
-        allowed = processes.SHUTDOWN_TIMEOUT_S + 2
+        allowed = self.limits.shutdown + 2
         if seconds > allowed:
             self.fail("sigterm", f"expected the end within {allowed} s, took {seconds:.1f} s")
         if output:
@@ -238,13 +248,13 @@ class DownRun(Run):
             await self.tried(deaf)
             await deaf.close()
             async with processes.receiver(deaf.port) as receiver:
-                await receiver.has(self.expected(), self.patience_s)
+                await receiver.has(self.expected(), self.limits.patience)
                 await self.end(host, 0)
                 self.compare(await receiver.records())
 
     async def tried(self, deaf: processes.Deaf) -> None:
         try:
-            await asyncio.wait_for(deaf.tried.wait(), self.patience_s)
+            await asyncio.wait_for(deaf.tried.wait(), self.limits.patience)
         except asyncio.TimeoutError:
             self.fail("delivery", "nothing was tried while the receiver was down")
 
@@ -274,13 +284,13 @@ class BareRun(DownRun):
         self.bare.set_result(answers)
 
 
-async def conform(app: App, patience_s: float) -> list[Failure]:
+async def conform(app: App, limits: Limits) -> list[Failure]:
     """All that is wrong with an app. NotHere: it can't run on this machine."""
     with tempfile.TemporaryDirectory() as folder:
         command = await asyncio.get_running_loop().run_in_executor(None, app.command, Path(folder))
-        clean = CleanRun("clean mode", app, command, patience_s)
-        down = DownRun("receiver down", app, command, patience_s)
-        bare = BareRun("without telemetry", app, command, patience_s)
+        clean = CleanRun("clean mode", app, command, limits)
+        down = DownRun("receiver down", app, command, limits)
+        bare = BareRun("without telemetry", app, command, limits)
         down.bare = bare.bare
         await asyncio.gather(*(_guarded(run) for run in (clean, down, bare)))
         return [failure for run in (bare, clean, down) for failure in run.failures]

@@ -36,7 +36,7 @@ WRONG = {
         "swallowed": ["receiver down, boom: expected the answer of the app without telemetry"],
     },
     "ends": {
-        "late": ["clean mode, sigterm: expected the end within 5.0 s, took "],
+        "late": ["clean mode, sigterm: expected the end within 3.0 s, took "],
         "chatty": ["clean mode, stdout: expected nothing after READY, got 'bye"],
         "ledger": ["clean mode, ledger: its two sides are not equal"],
     },
@@ -94,10 +94,10 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Future[
     file = tmp_path_factory.mktemp("wrong") / "apps.toml"
     file.write_text(apps(), "utf-8")
     with ThreadPoolExecutor(AT_A_TIME) as pool:
-        # Who is not well is given less time to deliver what it never will.
-        patience = dict.fromkeys(WRONG, "3")
+        # Who is not well is given less time for what it never will do.
+        short = ("--patience=3", "--shutdown-timeout=1")
         yield {
-            name: pool.submit(run, file, "--patience", patience.get(name, "60"), name)
+            name: pool.submit(run, file, *(short if name in WRONG else ()), name)
             for name in ("right", *WRONG, *DECLARED)
         }
 

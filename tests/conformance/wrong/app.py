@@ -89,7 +89,7 @@ def at_exit() -> None:
     if "chatty" in WRONG:
         print("bye")
     if "late" in WRONG:
-        time.sleep(6)
+        time.sleep(4)
     if "ledger" in WRONG:
         figures = {**libmalti.stats(), "sent": 1}
         libmalti.stats = lambda: figures
