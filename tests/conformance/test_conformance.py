@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -14,7 +15,7 @@ RUN = [sys.executable, str(Path(__file__).with_name("run.py"))]
 APPS = subprocess.run([*RUN, "--list"], capture_output=True, text=True, check=True).stdout.split()
 SKIPPED = 77
 # Most of an app's time is waiting.
-AT_A_TIME = 4
+AT_A_TIME = 2 * (os.cpu_count() or 1)
 
 Done = subprocess.CompletedProcess[str]
 

@@ -35,6 +35,7 @@ WRONG = {
         "header": ["receiver down, renamed: expected the answer of the app", "b'x-telemetry: on'"],
         "swallowed": ["receiver down, boom: expected the answer of the app without telemetry"],
     },
+    "waits": {"time": ["receiver down, slow: expected GET /slow 499", ": other response_time"]},
     "ends": {
         "late": ["clean mode, sigterm: expected the end within 3.0 s, took "],
         "chatty": ["clean mode, stdout: expected nothing after READY, got 'bye"],

@@ -34,6 +34,11 @@ def changed(app: Handler, before: int, after: int) -> Handler:
     return changing
 
 
+async def gone() -> MutableMapping[str, Any]:
+    """What an app receives whose client has left."""
+    return {"type": "http.disconnect"}
+
+
 async def wrong(scope: Scope, receive: Receive, send: Send) -> None:
     """Between the server and the app."""
     path = scope.get("path", "")
@@ -47,6 +52,9 @@ async def wrong(scope: Scope, receive: Receive, send: Send) -> None:
 
     if "missing" in WRONG and path == "/stream":
         await asgi_app.routes(scope, receive, out)
+        return
+    if "time" in WRONG and path == "/slow":
+        await right(scope, gone, out)
         return
     if "swallowed" in WRONG and path == "/boom":
         try:
