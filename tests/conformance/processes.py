@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import json
 import os
+import signal
 import sys
 import tempfile
 import time
@@ -55,11 +56,17 @@ class Process:
         lines = self._errors.read().strip().splitlines()[-8:]
         return "".join(f"\n    {line}" for line in lines)
 
+    def send(self, number: signal.Signals) -> None:
+        """Not by asyncio's own means: they reap a child that has just ended, and its watcher, which
+        then finds none, complains."""
+        if self.child.returncode is None:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(self.child.pid, number)
+
     async def stop(self) -> tuple[float, str]:
         """SIGTERM: how long it took to end, in seconds, and what it still wrote to its output."""
         started = time.monotonic()
-        with contextlib.suppress(ProcessLookupError):
-            self.child.terminate()
+        self.send(signal.SIGTERM)
         try:
             await asyncio.wait_for(self.child.wait(), talk.PATIENCE_S)
         except asyncio.TimeoutError:
@@ -83,12 +90,12 @@ async def process(
             )
         except OSError as error:
             raise CouldNotRun(f"{name}: {error}") from error
+        started = Process(name, child, errors)
         try:
-            yield Process(name, child, errors)
+            yield started
         finally:
-            if child.returncode is None:
-                child.kill()
-                await child.wait()
+            started.send(signal.SIGKILL)
+            await child.wait()
 
 
 class Host(NamedTuple):
