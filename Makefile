@@ -61,6 +61,11 @@ test: receiver lib $(NOX) ## run every test of every language (PART="rust c pyth
 test-all: receiver lib $(NOX) ## the same with the long matrix: valgrind, every Python found
 	@$(PYTHON) .ci/test.py --all $(PART)
 
+APPS ?=
+.PHONY: conformance
+conformance: receiver lib $(NOX) ## ask the same of an app per framework, compare the records (APPS="asgi c": of some)
+	@$(NOX) --session conformance -- $(APPS)
+
 .PHONY: faults
 faults: $(TOOLCHAIN) ## print the fault matrix: what became of the records of each row
 	@$(CARGO) test --locked --package malti-cli --test delivery matrix:: -- --nocapture --test-threads 1 | grep unaccounted

@@ -79,6 +79,13 @@ def demo(session: nox.Session) -> None:
 
 
 @nox.session
+def conformance(session: nox.Session) -> None:
+    """The same requests to an app per framework, and a comparison of the records."""
+    install(session, "test")
+    session.run("python", "tests/conformance/run.py", *session.posargs, env=project())
+
+
+@nox.session
 def lint(session: nox.Session) -> None:
     """Python and shell: format, lint, types."""
     install(session, "lint")

@@ -1,0 +1,154 @@
+"""apps.toml: the apps, how each is started, and where its framework forces another record on it."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from processes import LIBRARY, ROOT
+
+HERE = Path(__file__).resolve().parent
+BINDING = ROOT / "bindings" / "python" / "src"
+EXAMPLES = ROOT / "bindings" / "c" / "examples"
+
+
+class Mistake(Exception):
+    """apps.toml says something that can't be."""
+
+
+class NotHere(Exception):
+    """An app can't run on this machine, and why."""
+
+
+@dataclass(frozen=True)
+class Deviation:
+    """What another record than the suite's an app leaves for one check, and why."""
+
+    because: str
+    #: Fields of the record, by their names on the wire; `response_time` is [least, most] in ms.
+    #: `answer` is the status that the client sees, where it is not that of the record.
+    fields: dict[str, Any]
+
+
+@dataclass
+class App:
+    name: str
+    file: Path
+    needs: list[str] = field(default_factory=list)
+    env: dict[str, str] = field(default_factory=dict)
+    deviations: dict[str, Deviation] = field(default_factory=dict)
+
+    def command(self, folder: Path) -> list[str]:
+        """How it is started; what has to be compiled for that goes to `folder`."""
+        if self.file.suffix == ".py":
+            for module in self.needs:
+                if importlib.util.find_spec(module) is None:
+                    raise NotHere(f"there is no Python module {module}")
+            return [sys.executable, str(self.file)]
+        if self.file.suffix == ".c":
+            return [str(_compiled(self.file, folder))]
+        raise Mistake(f"{self.name}: no way to start {self.file.name}")
+
+    def environment(self) -> dict[str, str]:
+        if self.file.suffix != ".py":
+            return self.env
+        path = [os.environ.get("PYTHONPATH", ""), str(BINDING)]
+        ours = os.pathsep.join(folder for folder in path if folder)
+        return {"PYTHONPATH": ours, "PYTHONDONTWRITEBYTECODE": "1", **self.env}
+
+
+def _compiled(source: Path, folder: Path) -> Path:
+    compiler = os.environ.get("CC") or "cc"
+    if not shutil.which(compiler):
+        raise NotHere(f"there is no C compiler ({compiler})")
+    program = folder / source.stem
+    command = [compiler, "-std=c11", "-O1", "-Wall", "-Wextra", "-Wpedantic", "-Werror", "-pthread"]
+    command += ["-I", str(ROOT / "include"), "-I", str(EXAMPLES), str(source)]
+    command += [str(EXAMPLES / "telemetry.c"), "-o", str(program), "-L", str(LIBRARY.parent)]
+    command += [f"-Wl,-rpath,{LIBRARY.parent}", "-lmalti"]
+    done = subprocess.run(command, capture_output=True, text=True)
+    if done.returncode != 0:
+        raise Mistake(f"{source.name} does not compile\n{done.stderr}")
+    return program
+
+
+def read(text: str) -> dict[str, dict[str, Any]]:
+    """The tables of a TOML file whose values are JSON too: texts, whole numbers, lists on one line.
+
+    Python has a reader of its own from 3.11 on; this one is for the version before, and the file
+    needs no more than it knows.
+    """
+    tables: dict[str, dict[str, Any]] = {}
+    table: dict[str, Any] | None = None
+    for number, line in enumerate(text.splitlines(), 1):
+        line = line.strip()
+        if not line or line.startswith("#"):
+            continue
+        if head := re.fullmatch(r"\[([\w-]+(?:\.[\w-]+)?)\]", line):
+            if head[1] in tables:
+                raise Mistake(f"line {number}: [{head[1]}] is there twice")
+            table = tables[head[1]] = {}
+            continue
+        key, _, value = line.partition("=")
+        try:
+            if table is None or key.strip() in table:
+                raise ValueError
+            table[key.strip()] = json.loads(value)
+        except ValueError:
+            raise Mistake(f"line {number}: not understood: {line}") from None
+    return tables
+
+
+_FIELDS = {
+    "method": str,
+    "endpoint": str,
+    "status": int,
+    "consumer": str,
+    "context": str,
+    "answer": int,
+}
+
+
+def apps(path: Path, checks: set[str]) -> dict[str, App]:
+    """The apps of a file; `checks` are the names that there may be deviations from."""
+    found: dict[str, App] = {}
+    for name, table in read(path.read_text("utf-8")).items():
+        app, _, check = name.partition(".")
+        if check:
+            if app not in found:
+                raise Mistake(f"[{name}] stands before [{app}]")
+            if check not in checks:
+                raise Mistake(f"[{name}]: no check has that name")
+            found[app].deviations[check] = _deviation(name, dict(table))
+            continue
+        row = dict(table)
+        file = path.parent / str(row.pop("file", ""))
+        env = dict(pair.split("=", 1) for pair in row.pop("env", []))
+        found[app] = App(app, file, row.pop("needs", []), env)
+        if row or not file.is_file():
+            raise Mistake(f"[{name}] has a file that is there, needs and env, and nothing else")
+    return found
+
+
+def _deviation(name: str, table: dict[str, Any]) -> Deviation:
+    because = table.pop("because", "")
+    if not isinstance(because, str) or not because.strip():
+        raise Mistake(f"[{name}] does not say because of what")
+    for key, value in table.items():
+        if key == "response_time":
+            valid = isinstance(value, list) and [type(limit) for limit in value] == [int, int]
+        else:
+            valid = type(value) is _FIELDS.get(key)
+        if not valid:
+            raise Mistake(f"[{name}]: {key} can't be {value!r}")
+    if not table:
+        raise Mistake(f"[{name}] does not say what is recorded instead")
+    return Deviation(because, table)
