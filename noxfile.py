@@ -14,8 +14,8 @@ REPORTS = ROOT / ".tools" / "reports"
 # Versions that the binding is tested on beside the one that runs make. One that is not installed
 # is skipped, also in CI.
 PYTHONS = ["3.10", "3.11", "3.12", "3.13", "3.14", "3.15"]
-# What the library is built for, and the platform tags of its wheel. The oldest glibc that it runs on
-# is 2.17, which pip before 20.3 knows as of 2014.
+# What the library is built for, and the platform tags of its wheel. The oldest glibc that it runs
+# on is 2.17; pip before 20.3 knows that as 2014.
 TARGETS = {
     "x86_64-unknown-linux-gnu": "manylinux2014_x86_64.manylinux_2_17_x86_64",
     "aarch64-unknown-linux-gnu": "manylinux2014_aarch64.manylinux_2_17_aarch64",
