@@ -62,7 +62,7 @@ def audited(wheel: Path, tag: str) -> list[str]:
         return [f"auditwheel gives no tag: {done.stdout}{done.stderr}"]
     oldest, claimed = ([int(part) for part in found.groups()[:2]] for found in (verdict, claim))
     if oldest > claimed or verdict[3] != claim[3]:
-        return [f"by auditwheel it is {verdict[0]}"]
+        return [f"by auditwheel it is manylinux_{'_'.join(verdict.groups())}"]
     return []
 
 
