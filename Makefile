@@ -41,7 +41,8 @@ demo: receiver lib $(NOX) ## run two real servers, send requests, compare what a
 # It also says what a program that links the static archive must link besides.
 .PHONY: lib
 lib: $(TOOLCHAIN) ## build the shared and the static library into target/release
-	$(CARGO) rustc --locked --release --package libmalti --lib --crate-type cdylib,staticlib -- \
+	$(CARGO) rustc --locked --release --config "$$($(PYTHON) .ci/remap.py)" \
+		--package libmalti --lib --crate-type cdylib,staticlib -- \
 		--print native-static-libs=$(RELEASE)/native-static-libs.txt
 	@ln -sfn $(LIBRARY) $(RELEASE)/$(SONAME)
 
@@ -58,7 +59,7 @@ test: receiver lib $(NOX) ## run every test of every language (PART="rust c pyth
 	@$(PYTHON) .ci/test.py $(PART)
 
 .PHONY: test-all
-test-all: receiver lib $(NOX) ## the same with the long matrix: valgrind, every Python found
+test-all: receiver lib $(NOX) ## the same with the long matrix: valgrind, every Python found, wheels
 	@$(PYTHON) .ci/test.py --all $(PART)
 
 APPS ?=
@@ -95,6 +96,10 @@ bench-quick: lib ## count instructions and allocations of a record, fail where t
 .PHONY: cross
 cross: $(NOX) $(TOOLCHAIN) ## build the library for Windows, macOS, musl and arm64
 	@$(NOX) --session cross
+
+.PHONY: wheels
+wheels: $(NOX) $(TOOLCHAIN) ## build the Python packages for every platform into target/wheels
+	@$(NOX) --session wheels
 
 .PHONY: install
 install: lib ## install library, header, pkg-config file (PREFIX, DESTDIR)

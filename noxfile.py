@@ -14,13 +14,17 @@ REPORTS = ROOT / ".tools" / "reports"
 # Versions that the binding is tested on beside the one that runs make. One that is not installed
 # is skipped, also in CI.
 PYTHONS = ["3.10", "3.11", "3.12", "3.13", "3.14", "3.15"]
-# Linux: the oldest glibc that the library runs on.
+# What the library is built for, and the platform tags of its wheel. The oldest glibc that it runs
+# on is 2.17; pip before 20.3 knows that as 2014.
 TARGETS = {
-    "x86_64-pc-windows-gnu": "",
-    "aarch64-apple-darwin": "",
-    "x86_64-unknown-linux-musl": "",
-    "aarch64-unknown-linux-gnu": ".2.17",
+    "x86_64-unknown-linux-gnu": "manylinux2014_x86_64.manylinux_2_17_x86_64",
+    "aarch64-unknown-linux-gnu": "manylinux2014_aarch64.manylinux_2_17_aarch64",
+    "x86_64-unknown-linux-musl": "musllinux_1_2_x86_64",
+    "aarch64-unknown-linux-musl": "musllinux_1_2_aarch64",
+    "aarch64-apple-darwin": "macosx_11_0_arm64",
+    "x86_64-pc-windows-gnu": "win_amd64",
 }
+WHEELS = ROOT / "target" / "wheels"
 
 nox.options.envdir = str(ROOT / ".tools" / "nox")
 nox.options.default_venv_backend = "uv"
@@ -30,8 +34,9 @@ nox.options.download_python = "never"
 nox.options.sessions = ["test"]
 
 
-def install(session: nox.Session, name: str) -> None:
-    session.install("--quiet", "--require-hashes", "-r", f"requirements/{name}.txt")
+def install(session: nox.Session, *names: str) -> None:
+    files = [argument for name in names for argument in ("-r", f"requirements/{name}.txt")]
+    session.install("--quiet", "--require-hashes", *files)
 
 
 def project() -> dict[str, str]:
@@ -50,9 +55,9 @@ def pytest(session: nox.Session, *places: str) -> None:
     files = session.posargs or [str(path) for place in places for path in sorted(ROOT.glob(place))]
     if not files:
         session.error("there is no test to run")
-    install(session, "test")
+    install(session, "test", "wheel")
     REPORTS.mkdir(parents=True, exist_ok=True)
-    report = REPORTS / f"python-{session.python or 'here'}.xml"
+    report = REPORTS / f"python-{session.name}.xml"
     options = ["-ra", "--import-mode=importlib", f"--junit-xml={report}"]
     options += ["-o", "junit_family=xunit2", "-o", f"cache_dir={ROOT}/.tools/pytest"]
     options += [f"--rootdir={ROOT}", "--strict-markers"]
@@ -101,6 +106,8 @@ def lint(session: nox.Session) -> None:
     # Frameworks are not installed here: the binding sees them as untyped.
     for package in sorted(ROOT.glob("bindings/python/**/py.typed")):
         session.run(*mypy, "--ignore-missing-imports", str(package.parent))
+    hatch = ("--ignore-missing-imports", "--allow-subclassing-any")
+    session.run(*mypy, *hatch, "bindings/python/hatch_build.py")
     session.run("shellcheck", *(name for name in files if not name.endswith(".py")))
 
 
@@ -121,43 +128,66 @@ def apple_frameworks() -> Path:
     return folder
 
 
+def build(session: nox.Session, target: str) -> list[Path]:
+    """Builds the library for a target, and gives the shared one and the static one."""
+    # musl links statically unless told otherwise, and then there is no shared library.
+    flags = "-C target-feature=-crt-static" if target.endswith("musl") else ""
+    if "apple" in target:
+        flags = f"-C link-arg=-F{apple_frameworks()} -C link-arg=-Wl,-undefined,dynamic_lookup"
+    env = {
+        f"CARGO_TARGET_{target.upper().replace('-', '_')}_RUSTFLAGS": flags,
+        "MACOSX_DEPLOYMENT_TARGET": "11.0",
+    }
+    if shutil.which("rustup"):
+        session.run("rustup", "--quiet", "target", "add", target, external=True)
+    command = ["cargo-zigbuild", "rustc", "--locked", "--release", "--package", "libmalti", "--lib"]
+    command += ["--crate-type", "cdylib,staticlib"]
+    remap = session.run("python", ".ci/remap.py", silent=True)
+    command += ["--config", str(remap).strip()]
+    glibc = ".2.17" if target.endswith("linux-gnu") else ""
+    session.run(*command, "--target", target + glibc, env=env)
+    names = ("libmalti.so", "libmalti.dylib", "malti.dll", "libmalti.a")
+    files = [ROOT / "target" / target / "release" / name for name in names]
+    return [file for file in files if file.is_file()]
+
+
 @nox.session
 def cross(session: nox.Session) -> None:
     """Builds the library for other platforms, which keeps src/sys honest, and prints its sizes."""
     install(session, "cross")
-    frameworks = apple_frameworks()
     failed = []
-    for target, glibc in TARGETS.items():
-        # musl links statically unless told otherwise, and then there is no shared library.
-        flags = "-C target-feature=-crt-static" if target.endswith("musl") else ""
-        if "apple" in target:
-            flags = f"-C link-arg=-F{frameworks} -C link-arg=-Wl,-undefined,dynamic_lookup"
-        env = {
-            f"CARGO_TARGET_{target.upper().replace('-', '_')}_RUSTFLAGS": flags,
-            "MACOSX_DEPLOYMENT_TARGET": "11.0",
-        }
-        if shutil.which("rustup"):
-            session.run("rustup", "--quiet", "target", "add", target, external=True)
-        build = (
-            "cargo-zigbuild",
-            "rustc",
-            "--locked",
-            "--release",
-            "--package",
-            "libmalti",
-            "--lib",
-        )
+    for target in session.posargs or TARGETS:
         try:
-            kinds = ("--crate-type", "cdylib,staticlib")
-            session.run(*build, *kinds, "--target", target + glibc, env=env)
+            made = build(session, target)
         except CommandFailed:
             failed.append(target)
             continue
-        made = [
-            file
-            for pattern in ("libmalti.so", "libmalti.dylib", "malti.dll", "libmalti.a")
-            for file in (ROOT / "target" / target / "release").glob(pattern)
-        ]
         print(target, *(f"{file.name} {file.stat().st_size:,} bytes" for file in made), sep="  ")
     if failed:
         session.error(f"did not build: {', '.join(failed)}")
+
+
+@nox.session
+def wheels(session: nox.Session) -> None:
+    """Builds the binding's sdist and its wheel for each target, and checks what they say."""
+    install(session, "cross", "wheel")
+    shutil.rmtree(WHEELS, ignore_errors=True)
+    hatch = ("python", "-m", "hatchling", "build", "--directory", str(WHEELS))
+    # The same commit gives the same bytes.
+    commit = session.run("git", "log", "-1", "--format=%ct", external=True, silent=True)
+    epoch = os.environ.get("SOURCE_DATE_EPOCH") or str(commit).strip()
+    targets = {target: TARGETS[target] for target in session.posargs or TARGETS}
+    libraries = {tag: build(session, target)[0] for target, tag in targets.items()}
+    with session.chdir("bindings/python"):
+        session.run(*hatch, "--target", "sdist", env={"SOURCE_DATE_EPOCH": epoch})
+        for tag, library in libraries.items():
+            env = {"MALTI_PREBUILT_LIB": str(library), "MALTI_WHEEL_PLATFORM": tag}
+            session.run(*hatch, "--target", "wheel", env={**env, "SOURCE_DATE_EPOCH": epoch})
+    session.run("python", ".ci/wheels.py", *map(str, sorted(WHEELS.glob("*.whl"))))
+
+
+@nox.session
+def packages(session: nox.Session) -> None:
+    """Tests of what `wheels` built, and of the sdist: they take minutes."""
+    install(session, "cross")
+    pytest(session, "bindings/python/tests/long_*.py")

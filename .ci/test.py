@@ -1,7 +1,8 @@
 """Runs the tests of every language and closes with the counts.
 
 `test.py [--all] [PART …]`; without PART all of them. A failing part does not stop the others.
-`--all` adds the long matrix: valgrind for the C programs, every Python version that is there.
+`--all` adds the long matrix: valgrind for the C programs, every Python version that is there,
+the wheels for every platform.
 """
 
 import argparse
@@ -68,7 +69,8 @@ def c(long: bool) -> Tally:
 def python(long: bool) -> Tally:
     for old in REPORTS.glob("python-*.xml"):
         old.unlink()
-    status = stream([str(NOX), "--session", "test_all" if long else "test"])
+    sessions = ["test_all", "wheels", "packages"] if long else ["test"]
+    status = stream([str(NOX), "--session", *sessions])
     tally = Tally("python")
     for report in REPORTS.glob("python-*.xml"):
         for suite in ElementTree.parse(report).iter("testsuite"):
