@@ -43,16 +43,23 @@ class Ending:
         # A spawned child ends as every program does, and atexit comes later than a finalizer.
         method = sys.modules["multiprocessing"].get_start_method(allow_none=True)
         active = self._finalizer is not None and self._finalizer.still_active()
-        if method != "spawn" and not active:
-            util = sys.modules["multiprocessing.util"]
+        if method == "spawn" or active:
+            return
+        util = sys.modules["multiprocessing.util"]
+        if util.is_exiting():
+            self._wait()
+        else:
             self._finalizer = util.Finalize(None, self._finalize, exitpriority=_LAST)
 
     def _finalize(self) -> None:
         if _others():
-            # The child waits for this thread too, for it is no daemon.
-            threading.Thread(target=self._after_the_others, name="malti-exit").start()
+            self._wait()
         else:
             self._end()
+
+    def _wait(self) -> None:
+        # The child waits for this thread as well, for it is no daemon.
+        threading.Thread(target=self._after_the_others, name="malti-exit").start()
 
     def _after_the_others(self) -> None:
         while True:
