@@ -7,6 +7,7 @@ import json
 import signal
 import sys
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Optional
 
@@ -42,9 +43,14 @@ class Host:
     """A process of `apps/host.py`, and how it ended."""
 
     def __init__(
-        self, way: str, url: str, count: int = COUNT, name: str = "r", **more: str
+        self,
+        way: str,
+        url: str,
+        settings: Mapping[str, str],
+        count: int = COUNT,
+        name: str = "r",
     ) -> None:
-        settings = {**PATIENT, "MALTI_SHUTDOWN_TIMEOUT": str(SHUTDOWN_S), **more}
+        settings = {**PATIENT, "MALTI_SHUTDOWN_TIMEOUT": str(SHUTDOWN_S), **settings}
         command = [sys.executable, str(HERE / "apps" / "host.py"), way, str(count), name]
         self.process = Process(command, environment(url, **settings))
         #: The ledger when the end began, and at its very end if the process got there.
@@ -73,8 +79,8 @@ def end(way: str, url: str, limit_s: float, **settings: str) -> Host:
     """Ends a host in this way, and checks how, and that it was in time. Beside it, under the same
     load, one without telemetry shows what the interpreter takes.
     """
-    host = Host(way, url, **settings)
-    bare = Host(way, url, MALTI_ENABLED="false")
+    host = Host(way, url, settings)
+    bare = Host(way, url, {"MALTI_ENABLED": "false"})
     bare.end()
     host.end()
     expected = {**GIVE_TIME, **GIVE_NONE}[way]
@@ -121,7 +127,8 @@ def test_with_no_answer(server: str, way: str) -> None:
 @pytest.mark.parametrize("way", ["return", *GIVE_NONE])
 @pytest.mark.parametrize("server", SERVERS)
 def test_the_next_process_delivers(tmp_path: Path, server: str, way: str) -> None:
-    settings = {"MALTI_SPOOL_DIR": str(tmp_path)}
+    spool = {"MALTI_SPOOL_DIR": str(tmp_path)}
+    settings = dict(spool)
     if way in GIVE_NONE and server != "up":
         # The host dies while a delivery fails.
         settings.update(TEST_TROUBLE="1", MALTI_BATCH_SIZE=str(COUNT), MALTI_HTTP_TIMEOUT="0.1")
@@ -140,7 +147,7 @@ def test_the_next_process_delivers(tmp_path: Path, server: str, way: str) -> Non
         assert host.after["sent" if done else "spooled"] == COUNT
     try:
         assert len(receiver.records()) == (COUNT if done else 0)
-        following = Host("return", receiver.url, 1, "next", MALTI_SPOOL_DIR=str(tmp_path)).end()
+        following = Host("return", receiver.url, spool, 1, "next").end()
         assert following.after is not None
         assert following.after["adopted"] == (0 if done else COUNT)
         row = line(way, server, host) + ", then the next"

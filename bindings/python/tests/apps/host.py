@@ -51,7 +51,7 @@ def die_of(number: signal.Signals) -> None:
     time.sleep(60)
 
 
-WAYS = {
+WAYS: dict[str, Callable[[], object]] = {
     "return": lambda: None,
     "sys.exit": lambda: sys.exit(3),
     "uncaught exception": fail,
