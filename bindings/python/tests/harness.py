@@ -70,7 +70,7 @@ class Process:
 
     def rest(self) -> list[str]:
         """The lines that nobody has read, once it has ended."""
-        return list(iter(self._lines.get, None))
+        return list(iter(lambda: self._lines.get(timeout=PATIENCE), None))
 
     def wait(self) -> int:
         status = self.child.wait(PATIENCE)

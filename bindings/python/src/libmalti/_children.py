@@ -1,8 +1,9 @@
 """The end of a child of multiprocessing.
 
-It leaves by `os._exit` where it was forked, so that no atexit hook runs; but what is registered as
-a finalizer of multiprocessing does. Everything here looks at modules that are loaded already:
-without multiprocessing there is no such child, and importing it would take longer than we do.
+Where it was forked it leaves by `os._exit`, and no atexit hook of its parent's runs (before Python
+3.13 none at all); but what is registered as a finalizer of multiprocessing does. Everything here
+looks at modules that are loaded already: without multiprocessing there is no such child, and
+importing it would take longer than we do.
 """
 
 from __future__ import annotations
@@ -52,14 +53,18 @@ class Ending:
             self._finalizer = util.Finalize(None, self._finalize, exitpriority=_LAST)
 
     def _finalize(self) -> None:
-        if _others():
-            self._wait()
-        else:
+        # Before Python 3.13 finalizers run while threads of the child still do.
+        if not (_others() and self._wait()):
             self._end()
 
-    def _wait(self) -> None:
-        # The child waits for this thread as well, for it is no daemon.
-        threading.Thread(target=self._after_the_others, name="malti-exit").start()
+    def _wait(self) -> bool:
+        """False: no thread is to be had."""
+        try:
+            # The child waits for this thread as well, for it is no daemon.
+            threading.Thread(target=self._after_the_others, name="malti-exit").start()
+        except RuntimeError:
+            return False
+        return True
 
     def _after_the_others(self) -> None:
         while True:

@@ -32,11 +32,12 @@ def leave(name: str) -> None:
 
 
 def outlive(name: str) -> None:
-    """Records in a thread, after multiprocessing has run its finalizers."""
+    """Records in a thread, where it can after multiprocessing has run its finalizers."""
 
     def late() -> None:
-        # True before the first of them; a moment later the last has run.
-        while not multiprocessing.util.is_exiting():
+        # Before the first of them this is true. From Python 3.13 on they come after the threads.
+        patience = time.monotonic() + 0.3
+        while not multiprocessing.util.is_exiting() and time.monotonic() < patience:
             time.sleep(0.001)
         time.sleep(0.1)
         record(name)
