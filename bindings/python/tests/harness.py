@@ -68,6 +68,10 @@ class Process:
         assert line is not None, f"it ended: {''.join(self.errors)}"
         return line
 
+    def rest(self) -> list[str]:
+        """The lines that nobody has read, once it has ended."""
+        return list(iter(lambda: self._lines.get(timeout=PATIENCE), None))
+
     def wait(self) -> int:
         status = self.child.wait(PATIENCE)
         for reader in self._readers:

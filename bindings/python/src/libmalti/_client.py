@@ -12,7 +12,7 @@ import time
 from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple, Union
 
-from . import _library, _log
+from . import _children, _library, _log
 
 Setting = Union[str, int, float, bool, "os.PathLike[str]", Iterable[str], None]
 
@@ -117,6 +117,7 @@ class Client:
         self._hooked = False
         self._next_pull = 0
         self._lock = threading.RLock()
+        self._ending = _children.Ending(self._at_exit)
 
     def prepare(self, settings: Mapping[str, Setting]) -> None:
         """Settings for the start that is to come, over those of the environment."""
@@ -181,6 +182,7 @@ class Client:
         if status in (_library.OK, _library.ALREADY_RUNNING):
             self._owners += 1
             self.recording = True
+            self._ending.follow()
         elif status != _library.DISABLED:
             text = message.value.decode("utf-8", "replace") or f"status {status}"
             raise (ValueError if status == _library.ERR_INVALID_VALUE else RuntimeError)(text)
@@ -251,6 +253,7 @@ class Client:
         """The core renews itself in a child. A lock that another thread held would stay held."""
         self._lock = threading.RLock()
         self.refused = 0
+        self._ending.follow()
 
 
 client = Client()

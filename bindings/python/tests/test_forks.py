@@ -1,0 +1,201 @@
+"""Row 11 of the fault matrix: servers and libraries that fork. The parent loses nothing, children
+deliver everything of their own, nothing arrives twice.
+"""
+
+import http.client
+import itertools
+import json
+import multiprocessing
+import os
+import shutil
+import sys
+import threading
+import time
+from collections import Counter
+from pathlib import Path
+
+import pytest
+from faults import PATIENT, account, balance, control, port_in, run, served
+from harness import PATIENCE, Process, Receiver, environment, script, until
+
+pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
+
+WORKERS = 2
+# Of each worker, and in all.
+SHARE = 5
+REQUESTS = 40
+
+BIN = Path(sys.executable).parent
+UWSGI = shutil.which("uwsgi", path=str(BIN))
+GUNICORN = [sys.executable, "-m", "gunicorn", "-b", "127.0.0.1:0", "-w", str(WORKERS)]
+GUNICORN += ["--no-control-socket"]
+UVICORN = [sys.executable, "-m", "uvicorn", "--port", "0", "--workers", str(WORKERS)]
+UWSGI_COMMAND = [str(UWSGI), "--http-socket", "127.0.0.1:0", "--master", "--die-on-term"]
+UWSGI_COMMAND += ["--processes", str(WORKERS), "--enable-threads", "--need-app"]
+UWSGI_COMMAND += ["--module", "prefork:wsgi"]
+# Name, command, whether the master loads the application.
+SERVERS = [
+    ("gunicorn sync", [*GUNICORN, "prefork:wsgi"], False),
+    ("gunicorn sync", [*GUNICORN, "--preload", "prefork:wsgi"], True),
+    ("gunicorn gthread", [*GUNICORN, "--threads", "4", "prefork:wsgi"], False),
+    ("gunicorn gthread", [*GUNICORN, "--threads", "4", "--preload", "prefork:wsgi"], True),
+    ("gunicorn uvicorn", [*GUNICORN, "-k", "uvicorn_worker.UvicornWorker", "prefork:asgi"], False),
+    (
+        "gunicorn uvicorn",
+        [*GUNICORN, "-k", "uvicorn_worker.UvicornWorker", "--preload", "prefork:asgi"],
+        True,
+    ),
+    ("uvicorn", [*UVICORN, "prefork:asgi"], False),
+    ("uWSGI", UWSGI_COMMAND, True),
+    ("uWSGI", [*UWSGI_COMMAND, "--lazy-apps"], False),
+]
+
+
+class Requests:
+    """Requests from several sides at once, until each worker has had its share."""
+
+    def __init__(self, port: int) -> None:
+        self._port = port
+        self._numbers = itertools.count()
+        self.names: list[str] = []
+        self.workers: Counter[int] = Counter()
+        self._failure = ""
+
+    def run(self) -> None:
+        threads = [threading.Thread(target=self._ask) for _ in range(4)]
+        for thread in threads:
+            thread.start()
+        try:
+            until("both workers to answer", lambda: self._failure or self._enough())
+        finally:
+            self._failure = self._failure or ("" if self._enough() else "given up")
+            for thread in threads:
+                thread.join(PATIENCE)
+        assert not self._failure, self._failure
+
+    def _enough(self) -> bool:
+        shares = [count for count in self.workers.values() if count >= SHARE]
+        return len(shares) >= WORKERS and sum(self.workers.values()) >= REQUESTS
+
+    def _ask(self) -> None:
+        while not self._failure and not self._enough():
+            name = f"request-{next(self._numbers)}"
+            try:
+                connection = http.client.HTTPConnection("127.0.0.1", self._port, timeout=PATIENCE)
+                connection.request("GET", "/", headers={"X-Consumer-Id": name})
+                response = connection.getresponse()
+                assert response.status == 200, response.status
+                self.workers[int(response.read())] += 1
+                connection.close()
+                self.names.append(name)
+            except ConnectionRefusedError:
+                # Some servers bind their port long before a worker listens.
+                time.sleep(0.02)
+            except Exception as error:
+                self._failure = repr(error)
+
+
+def consumers(receiver: Receiver) -> list[str]:
+    return [record["consumer"] for record in receiver.records()]
+
+
+@pytest.mark.parametrize(
+    ("name", "command", "preloads"),
+    SERVERS,
+    ids=[f"{name}{', preloaded' if preloads else ''}" for name, _, preloads in SERVERS],
+)
+def test_servers(
+    receiver: Receiver, tmp_path: Path, name: str, command: list[str], preloads: bool
+) -> None:
+    if name == "uWSGI" and UWSGI is None:
+        pytest.skip("no uWSGI here")
+    settings = {**PATIENT, "TEST_FOLDER": str(tmp_path)}
+    # uWSGI's master runs no atexit hooks: what it has itself is delivered by then, or stays.
+    hooked = not (name == "uWSGI" and preloads)
+    if not hooked:
+        settings["MALTI_BATCH_INTERVAL"] = "0.5"
+    process = Process(command, environment(receiver.url, **settings))
+    try:
+        requests = Requests(until("a port", lambda: port_in(process.errors)))
+        requests.run()
+        if hooked:
+            assert receiver.records() == []
+        else:
+            until(
+                "the master's record", lambda: f"loaded-{process.child.pid}" in consumers(receiver)
+            )
+    finally:
+        process.stop()
+    loaded = {int(path.stem) for path in tmp_path.glob("*.loaded")}
+    master = process.child.pid
+    assert len(requests.workers) == WORKERS
+    assert master not in requests.workers
+    assert loaded == ({master} if preloads else set(requests.workers))
+
+    ledgers = {int(p.stem): json.loads(p.read_text()) for p in tmp_path.glob("*.ledger")}
+    assert set(ledgers) == set(requests.workers) | (loaded if hooked else set())
+    assert [balance(ledger) for ledger in ledgers.values()] == [0] * len(ledgers)
+    records = receiver.records()
+    recorded = [*requests.names, *(f"loaded-{number}" for number in loaded)]
+    row = f"11 {name}{', preloaded' if preloads else ''}"
+    assert not account(row, recorded, records, ledgers.values())
+    # Each process sent its own.
+    own = Counter(int(record["context"]) for record in records)
+    assert {number: own[number] for number in ledgers} == {
+        number: ledger["recorded"] for number, ledger in ledgers.items()
+    }
+
+
+CHILDREN = [
+    ("fork", "process"),
+    ("fork", "first in the child"),
+    ("fork", "exception"),
+    ("fork", "sys.exit"),
+    ("fork", "thread that goes on"),
+    ("fork", "thread pool"),
+    ("fork", "child of a child"),
+    ("fork", "Pool"),
+    ("fork", "ProcessPoolExecutor"),
+    ("spawn", "process"),
+    ("spawn", "thread that goes on"),
+    ("spawn", "ProcessPoolExecutor"),
+    ("forkserver", "process"),
+    ("forkserver", "preloaded"),
+    ("forkserver", "thread that goes on"),
+    ("forkserver", "ProcessPoolExecutor"),
+]
+
+
+@pytest.mark.parametrize(("method", "kind"), CHILDREN)
+def test_multiprocessing(receiver: Receiver, method: str, kind: str) -> None:
+    if method not in multiprocessing.get_all_start_methods():
+        pytest.skip(f"no {method} here")
+    names = run("children", receiver.url, method, kind, **PATIENT)
+    account(f"11 multiprocessing {method}, {kind}", names, receiver.records())
+
+
+def test_multiprocessing_is_not_imported_for_it(receiver: Receiver) -> None:
+    done = script(
+        """
+import os, sys, libmalti
+assert libmalti.record("GET", "/", 200, 1)
+child = os.fork()
+if child:
+    assert os.waitpid(child, 0)[1] == 0
+assert libmalti.record("GET", "/", 200, 1)
+assert "multiprocessing" not in sys.modules
+""",
+        receiver.url,
+        **PATIENT,
+    )
+    assert done.returncode == 0, done.stderr
+    assert len(receiver.records()) == 3
+
+
+def test_forks_while_threads_record(receiver: Receiver) -> None:
+    """And while batches are under way: each answer takes a while."""
+    control(receiver, [{"times": 100_000, "delay_ms": 20}])
+    more = {"MALTI_BATCH_SIZE": "50", "MALTI_BATCH_INTERVAL": "0.05"}
+    names = run("storm", receiver.url, "60", **more)
+    assert served(receiver) > 60
+    account("11 forks while threads record", names, receiver.records())
