@@ -51,6 +51,16 @@ def project() -> dict[str, str]:
     }
 
 
+def reference(session: nox.Session) -> dict[str, str]:
+    """The wheel of the client that the binding takes the place of, which is not to be installed."""
+    folder = ROOT / ".tools" / "reference"
+    if not list(folder.glob("*.whl")):
+        download = ("-m", "pip", "download", "--quiet", "--no-deps", "--require-hashes")
+        download += ("--only-binary=:all:", "--ignore-requires-python", "--dest", str(folder))
+        session.run(sys.executable, *download, "-r", "requirements/reference.txt", external=True)
+    return {"MALTI_REFERENCE": str(folder)}
+
+
 def pytest(session: nox.Session, *places: str) -> None:
     files = session.posargs or [str(path) for place in places for path in sorted(ROOT.glob(place))]
     if not files:
@@ -61,7 +71,7 @@ def pytest(session: nox.Session, *places: str) -> None:
     options = ["-ra", "--import-mode=importlib", f"--junit-xml={report}"]
     options += ["-o", "junit_family=xunit2", "-o", f"cache_dir={ROOT}/.tools/pytest"]
     options += [f"--rootdir={ROOT}", "--strict-markers"]
-    session.run("pytest", *options, *files, env=project())
+    session.run("pytest", *options, *files, env={**project(), **reference(session)})
 
 
 @nox.session

@@ -7,9 +7,10 @@ import contextlib
 import ctypes
 import json
 import os
+import sys
 import threading
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, NamedTuple, Union
 
 from . import _library, _log
@@ -172,7 +173,16 @@ class Client:
         self.rules = config.rules()
         if not self._hooked:
             self._hooked = True
-            atexit.register(self._at_exit)
+            atexit.register(self.end)
+            self._at_end_of_worker()
+
+    def _at_end_of_worker(self) -> None:
+        """A child of multiprocessing ends without exit hooks, but with finalizers."""
+        processes = sys.modules.get("multiprocessing.process")
+        if processes is not None and processes.parent_process() is not None:
+            from multiprocessing.util import Finalize
+
+            Finalize(None, self.end, exitpriority=-1)
 
     def _take(self, config: Config) -> None:
         message = ctypes.create_string_buffer(_ERROR_BYTES)
@@ -205,13 +215,31 @@ class Client:
                 self.started = for_good
         return status >= 0
 
+    @contextlib.contextmanager
+    def instead(self, settings: Mapping[str, Setting]) -> Iterator[None]:
+        """The client with these settings over the others, for a while; then all is as it was, and
+        what the block started is stopped. RuntimeError: it records already.
+        """
+        with self._lock:
+            if self.recording:
+                raise RuntimeError(f"a client is running, with the url {self.setting('url')!r}")
+            before = self._settings, self._config, self.rules, self.started
+            self._init({**self._settings, **settings})
+        try:
+            yield
+        finally:
+            with self._lock:
+                self.end()
+                self._settings, self._config, self.rules, self.started = before
+
     def _exit_timeout(self) -> float:
         return float((self._config and self._config.get("shutdown_timeout")) or 5.0)
 
-    def _at_exit(self) -> None:
+    def end(self, timeout: float | None = None) -> None:
+        """Gives all owners back. Time as for `release`."""
         while self._owners > 1:
             self.release(0)
-        self.release(for_good=True)
+        self.release(timeout, for_good=True)
 
     def flush(self, timeout: float) -> bool:
         """In slices, between which a signal's handler runs: Ctrl-C need not wait for a server."""
@@ -251,6 +279,10 @@ class Client:
         """The core renews itself in a child. A lock that another thread held would stay held."""
         self._lock = threading.RLock()
         self.refused = 0
+        util = sys.modules.get("multiprocessing.util")
+        if util is not None:
+            # Multiprocessing forgets the finalizers of the parent, then calls this.
+            util.register_after_fork(self, Client._at_end_of_worker)
 
 
 client = Client()
