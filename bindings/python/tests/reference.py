@@ -23,7 +23,7 @@ _MARKS = {"VAR_POSITIONAL": "*", "KEYWORD_ONLY": "*, ", "VAR_KEYWORD": "**"}
 
 
 def signature(function: Any) -> list[str]:
-    """The parameters as one would write them, without types; of a coroutine, "async" before them."""
+    """The parameters as one would write them, without types; "async" is before a coroutine's."""
     found = ["async"] if inspect.iscoroutinefunction(function) else []
     for name, each in inspect.signature(function).parameters.items():
         default = "" if each.default is each.empty else f"={each.default!r}"
