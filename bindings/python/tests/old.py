@@ -9,6 +9,8 @@ from harness import HERE, ROOT, environment
 
 
 def wheel() -> Path:
+    if sys.version_info < (3, 11):
+        pytest.skip("malti-telemetry 1.0.4 is for Python 3.11 and later")
     folder = Path(os.environ.get("MALTI_REFERENCE", str(ROOT / ".tools" / "reference")))
     found = sorted(folder.glob("malti_telemetry-1.0.4-*.whl"))
     if not found:
@@ -18,6 +20,4 @@ def wheel() -> Path:
 
 def with_it(url: str) -> dict[str, str]:
     """For a child that imports it, out of its wheel, in place of ours."""
-    if sys.version_info < (3, 11):
-        pytest.skip("malti-telemetry 1.0.4 is for Python 3.11 and later")
     return environment(url, PYTHONPATH=os.pathsep.join([str(wheel()), str(HERE / "apps")]))
