@@ -99,7 +99,9 @@ class Environment:
         self._install = [tools / "uv", "pip", "install", *to, "--no-index", "--no-deps"]
         self._uninstall = [tools / "uv", "pip", "uninstall", *to]
         if tool == "pip":
-            pip = [tools / "python", "-m", "pip", "--no-cache-dir", *to]
+            # Its own option --python does the same, in two processes.
+            (folder,) = (tools.parent / "lib").glob("python*/site-packages/pip")
+            pip = [self.python, folder, "--no-cache-dir", "--disable-pip-version-check"]
             self._install = [*pip, "install", "--no-index", "--no-deps", "--no-compile"]
             self._uninstall = [*pip, "uninstall", "--yes"]
 

@@ -10,7 +10,7 @@ import os
 import sys
 import threading
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Generator, Iterable, Mapping
 from typing import Any, NamedTuple, Union
 
 from . import _library, _log
@@ -216,7 +216,7 @@ class Client:
         return status >= 0
 
     @contextlib.contextmanager
-    def instead(self, settings: Mapping[str, Setting]) -> Iterator[None]:
+    def instead(self, settings: Mapping[str, Setting]) -> Generator[None, None, None]:
         """The client with these settings over the others, for a while; then all is as it was, and
         what the block started is stopped. RuntimeError: it records already.
         """

@@ -16,7 +16,7 @@ import contextlib
 import json
 import tempfile
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import NamedTuple, overload
@@ -55,7 +55,8 @@ class Records(Sequence[Record]):
     def _all(self) -> list[Record]:
         return self._file.records()[self._start :] if self._kept is None else self._kept
 
-    def _keep(self) -> None:
+    def keep(self) -> None:
+        """Ends the block, for `capture`."""
         self._kept = self._all()
 
     def __len__(self) -> int:
@@ -72,7 +73,7 @@ class Records(Sequence[Record]):
         return iter(self._all())
 
     def __eq__(self, other: object) -> bool:
-        return self._all() == (list(other) if isinstance(other, Sequence) else other)
+        return self._all() == (other._all() if isinstance(other, Records) else other)
 
     def __repr__(self) -> str:
         return repr(self._all())
@@ -116,7 +117,7 @@ _lock = threading.Lock()
 
 
 @contextlib.contextmanager
-def capture(**settings: Setting) -> Iterator[Records]:
+def capture(**settings: Setting) -> Generator[Records, None, None]:
     """Starts the client for a block, with a file in place of the server, and gives what the block
     records: what would be sent, so that clean mode leaves 401 and 404 out as ever. `settings` are
     those of `libmalti.init`, over what the application and `MALTI_*` say.
@@ -134,7 +135,7 @@ def capture(**settings: Setting) -> Iterator[Records]:
         try:
             yield records
         finally:
-            records._keep()
+            records.keep()
     finally:
         _leave()
 

@@ -26,6 +26,5 @@ class TelemetryRecord:
     def to_dict(self) -> dict[str, Any]:
         """The fields by name, the time as ISO 8601."""
         fields = asdict(self)
-        ended = self.created_at or datetime.now(timezone.utc)
-        fields["created_at"] = ended.isoformat() if isinstance(ended, datetime) else ended
+        fields["created_at"] = (self.created_at or datetime.now(timezone.utc)).isoformat()
         return fields
