@@ -7,7 +7,6 @@ import contextlib
 import ctypes
 import json
 import os
-import sys
 import threading
 import time
 from collections.abc import Generator, Iterable, Mapping
@@ -174,15 +173,6 @@ class Client:
         if not self._hooked:
             self._hooked = True
             atexit.register(self.end)
-            self._at_end_of_worker()
-
-    def _at_end_of_worker(self) -> None:
-        """A child of multiprocessing ends without exit hooks, but with finalizers."""
-        processes = sys.modules.get("multiprocessing.process")
-        if processes is not None and processes.parent_process() is not None:
-            from multiprocessing.util import Finalize
-
-            Finalize(None, self.end, exitpriority=-1)
 
     def _take(self, config: Config) -> None:
         message = ctypes.create_string_buffer(_ERROR_BYTES)
@@ -279,10 +269,6 @@ class Client:
         """The core renews itself in a child. A lock that another thread held would stay held."""
         self._lock = threading.RLock()
         self.refused = 0
-        util = sys.modules.get("multiprocessing.util")
-        if util is not None:
-            # Multiprocessing forgets the finalizers of the parent, then calls this.
-            util.register_after_fork(self, Client._at_end_of_worker)
 
 
 client = Client()
