@@ -116,6 +116,7 @@ def lint(session: nox.Session) -> None:
     # Frameworks are not installed here: the binding sees them as untyped.
     for package in sorted(ROOT.glob("bindings/python/**/py.typed")):
         session.run(*mypy, "--ignore-missing-imports", str(package.parent))
+    session.run("basedpyright", "--project", ".ci/pyright.json")
     hatch = ("--ignore-missing-imports", "--allow-subclassing-any")
     session.run(*mypy, *hatch, "bindings/python/hatch_build.py")
     session.run("shellcheck", *(name for name in files if not name.endswith(".py")))
