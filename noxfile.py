@@ -51,6 +51,16 @@ def project() -> dict[str, str]:
     }
 
 
+def reference(session: nox.Session) -> dict[str, str]:
+    """The wheel of the client that the binding takes the place of, which is not to be installed."""
+    folder = ROOT / ".tools" / "reference"
+    if not list(folder.glob("*.whl")):
+        download = ("-m", "pip", "download", "--quiet", "--no-deps", "--require-hashes")
+        download += ("--only-binary=:all:", "--ignore-requires-python", "--dest", str(folder))
+        session.run(sys.executable, *download, "-r", "requirements/reference.txt", external=True)
+    return {"MALTI_REFERENCE": str(folder)}
+
+
 def pytest(session: nox.Session, *places: str) -> None:
     files = session.posargs or [str(path) for place in places for path in sorted(ROOT.glob(place))]
     if not files:
@@ -61,7 +71,7 @@ def pytest(session: nox.Session, *places: str) -> None:
     options = ["-ra", "--import-mode=importlib", f"--junit-xml={report}"]
     options += ["-o", "junit_family=xunit2", "-o", f"cache_dir={ROOT}/.tools/pytest"]
     options += [f"--rootdir={ROOT}", "--strict-markers"]
-    session.run("pytest", *options, *files, env=project())
+    session.run("pytest", *options, *files, env={**project(), **reference(session)})
 
 
 @nox.session
@@ -106,6 +116,7 @@ def lint(session: nox.Session) -> None:
     # Frameworks are not installed here: the binding sees them as untyped.
     for package in sorted(ROOT.glob("bindings/python/**/py.typed")):
         session.run(*mypy, "--ignore-missing-imports", str(package.parent))
+    session.run("basedpyright", "--project", ".ci/pyright.json")
     hatch = ("--ignore-missing-imports", "--allow-subclassing-any")
     session.run(*mypy, *hatch, "bindings/python/hatch_build.py")
     session.run("shellcheck", *(name for name in files if not name.endswith(".py")))

@@ -13,12 +13,16 @@ from __future__ import annotations
 from typing import Any
 
 from . import _library
+from ._aflush import aflush
 from ._client import Setting, client
 from ._context import set_consumer, set_context, set_endpoint
 from ._record import record
+from ._sigterm import flush_on_sigterm
 
 __all__ = [
+    "aflush",
     "flush",
+    "flush_on_sigterm",
     "init",
     "record",
     "set_consumer",
@@ -50,7 +54,7 @@ def flush(timeout: float = 5.0) -> bool:
     """Waits until everything recorded so far is delivered, at most `timeout` seconds.
 
     True: delivered, or counted as dropped, or no client runs. False: time is up or the server
-    refuses; nothing is lost by that. Blocks its thread (not the GIL): not for an event loop's.
+    refuses; nothing is lost by that. Blocks its thread (not the GIL); `aflush` is for event loops.
     """
     return client.flush(timeout)
 

@@ -9,7 +9,7 @@ import json
 import os
 import threading
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Generator, Iterable, Mapping
 from typing import Any, NamedTuple, Union
 
 from . import _children, _library, _log
@@ -173,7 +173,7 @@ class Client:
         self.rules = config.rules()
         if not self._hooked:
             self._hooked = True
-            atexit.register(self._at_exit)
+            atexit.register(self.end)
 
     def _take(self, config: Config) -> None:
         message = ctypes.create_string_buffer(_ERROR_BYTES)
@@ -207,13 +207,31 @@ class Client:
                 self.started = for_good
         return status >= 0
 
+    @contextlib.contextmanager
+    def instead(self, settings: Mapping[str, Setting]) -> Generator[None, None, None]:
+        """The client with these settings over the others, for a while; then all is as it was, and
+        what the block started is stopped. RuntimeError: it records already.
+        """
+        with self._lock:
+            if self.recording:
+                raise RuntimeError(f"a client is running, with the url {self.setting('url')!r}")
+            before = self._settings, self._config, self.rules, self.started
+            self._init({**self._settings, **settings})
+        try:
+            yield
+        finally:
+            with self._lock:
+                self.end()
+                self._settings, self._config, self.rules, self.started = before
+
     def _exit_timeout(self) -> float:
         return float((self._config and self._config.get("shutdown_timeout")) or 5.0)
 
-    def _at_exit(self) -> None:
+    def end(self, timeout: float | None = None) -> None:
+        """Gives all owners back. Time as for `release`."""
         while self._owners > 1:
             self.release(0)
-        self.release(for_good=True)
+        self.release(timeout, for_good=True)
 
     def flush(self, timeout: float) -> bool:
         """In slices, between which a signal's handler runs: Ctrl-C need not wait for a server."""

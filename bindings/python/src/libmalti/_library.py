@@ -131,6 +131,7 @@ flush_begin = _declare(_held, "malti_flush_begin", _int, ctypes.POINTER(ctypes.c
 flush_wait = _declare(_freed, "malti_flush_wait", _int, ctypes.c_uint64, ctypes.c_uint32)
 shutdown = _declare(_freed, "malti_shutdown", _int, ctypes.c_uint32)
 
+abi_version = _declare(_held, "malti_abi_version", ctypes.c_uint32)
 _held.malti_version.restype = _text
 version: str = _held.malti_version().decode()
 

@@ -78,15 +78,29 @@ def record_slowly(
         client.refused += 1
         _log.once(str(error), f"not recorded: {error}")
         return False
-    # Numbers out of range are the core's to refuse.
+    return send(texts[0], texts[1], number, microseconds, texts[2], texts[3])
+
+
+def send(
+    method: bytes,
+    endpoint: bytes,
+    status: int,
+    response_time_us: int,
+    consumer: bytes,
+    context: bytes,
+    created_at_us: int = 0,
+) -> bool:
+    """The call itself. Numbers out of range are the core's to refuse; `created_at_us` is in
+    microseconds since 1970, 0 is now.
+    """
     code = _library.record_n(
-        *_pair(texts[0]),
-        *_pair(texts[1]),
-        number if 0 <= number < 1 << 31 else _NOBODY,
-        min(max(microseconds, 0), _U64_MAX),
-        *_pair(texts[2]),
-        *_pair(texts[3]),
-        0,
+        *_pair(method),
+        *_pair(endpoint),
+        status if 0 <= status < 1 << 31 else _NOBODY,
+        min(max(response_time_us, 0), _U64_MAX),
+        *_pair(consumer),
+        *_pair(context),
+        created_at_us,
     )
     return code == _library.OK
 

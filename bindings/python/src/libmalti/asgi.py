@@ -242,6 +242,8 @@ class _Exchange:
         context = said.context
         if context is None:
             context = state.get("malti_context")
+            if context is None and isinstance(state.get("context"), str):
+                context = state["context"]  # as malti-telemetry's README says it
         endpoint = said.endpoint
         if endpoint is None:
             endpoint = state.get("malti_endpoint")
