@@ -106,6 +106,19 @@ extern "C" fn in_forked_child() {
     sys::close_inherited();
 }
 
+/// Before the first turn is taken: a child forked by another thread must not inherit it taken.
+fn survive_fork() {
+    static READY: AtomicBool = AtomicBool::new(false);
+    // Set at the end, so that nobody goes on before it is done. Two who do it at once do no harm.
+    if !READY.load(Ordering::Acquire) {
+        sys::pin_image();
+        HOT.protect();
+        SHELL.protect();
+        sys::on_fork_child(in_forked_child);
+        READY.store(true, Ordering::Release);
+    }
+}
+
 /// What the running (or disabled) client was started with.
 pub(crate) fn tenure() -> Option<&'static Tenure> {
     TENURE.get()
@@ -117,6 +130,7 @@ struct Turn;
 
 impl Turn {
     fn take() -> Turn {
+        survive_fork();
         while SHELL
             .state
             .compare_exchange(0, 1, Ordering::AcqRel, Ordering::Acquire)
@@ -221,10 +235,6 @@ pub(crate) fn init(config: Config, callback: Option<HostLog>) -> Result<Started,
         running.owners.fetch_add(1, Ordering::AcqRel);
         return Ok(Started::Shared);
     }
-    sys::pin_image();
-    HOT.protect();
-    SHELL.protect();
-    sys::on_fork_child(in_forked_child);
     let started = if config.is_enabled() {
         Started::New
     } else {

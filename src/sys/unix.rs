@@ -6,13 +6,10 @@ use std::mem::MaybeUninit;
 use std::ptr;
 use std::sync::atomic::{AtomicU32, Ordering};
 
-/// Runs `child` in the child process after each later fork, once registered for good.
+/// Runs `child` in the child process after each later fork.
 pub(crate) fn on_fork_child(child: extern "C" fn()) {
-    static REGISTERED: AtomicU32 = AtomicU32::new(0);
-    if REGISTERED.swap(1, Ordering::AcqRel) == 0 {
-        // SAFETY: the handler is a plain function of this image, which is never unloaded (`pin_image`).
-        unsafe { libc::pthread_atfork(None, None, Some(child)) };
-    }
+    // SAFETY: the handler is a plain function of this image, which is never unloaded (`pin_image`).
+    unsafe { libc::pthread_atfork(None, None, Some(child)) };
 }
 
 /// Keeps this image loaded for ever: its threads and fork handlers outlive a `dlclose`. `-z nodelete` does not reach a

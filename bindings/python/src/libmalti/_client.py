@@ -117,7 +117,7 @@ class Client:
         self._hooked = False
         self._next_pull = 0
         self._lock = threading.RLock()
-        self._ending = _children.Ending(self._at_exit)
+        self._ending = _children.Ending(self.end)
 
     def prepare(self, settings: Mapping[str, Setting]) -> None:
         """Settings for the start that is to come, over those of the environment."""

@@ -42,7 +42,6 @@ def child(number: int) -> None:
 def main(children: int) -> None:
     warnings.simplefilter("ignore", DeprecationWarning)
     # A fork during the very first start is another matter than one during recording.
-    assert libmalti.init()
     lists: list[list[str]] = [[] for _ in range(THREADS)]
     threads = [threading.Thread(target=busy, args=pair) for pair in enumerate(lists)]
     for thread in threads:
