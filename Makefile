@@ -59,8 +59,12 @@ test: receiver lib $(NOX) ## run every test of every language (PART="rust c pyth
 	@$(PYTHON) .ci/test.py $(PART)
 
 .PHONY: test-all
-test-all: receiver lib $(NOX) ## the same with the long matrix: valgrind, every Python found, wheels
+test-all: receiver lib $(NOX) ## the same with the long matrix: sanitizers, valgrind, every Python found, wheels
 	@$(PYTHON) .ci/test.py --all $(PART)
+
+.PHONY: sanitize
+sanitize: $(TOOLCHAIN) ## run the library's unit tests under AddressSanitizer and ThreadSanitizer
+	@$(PYTHON) .ci/rust_tests.py
 
 APPS ?=
 .PHONY: conformance

@@ -47,6 +47,13 @@ class Tally:
         else:
             self.skip(name, f"{what} is missing (make doctor)")
 
+    def settle(self, status: int) -> None:
+        """What ran nothing, or broke outside its tests, has failed."""
+        if status != 0 and self.failed == 0:
+            self.fail("the run itself", f"it ended with status {status}")
+        elif self.total == 0:
+            self.fail("the run itself", "it has no test")
+
     def check(self, name: str, problems: list[str]) -> None:
         if problems:
             self.fail(name, "\n".join(problems))

@@ -1,69 +1,38 @@
 """Runs the tests of every language and closes with the counts.
 
 `test.py [--all] [PART …]`; without PART all of them. A failing part does not stop the others.
-`--all` adds the long matrix: valgrind for the C programs, every Python version that is there,
-the wheels for every platform.
+`--all` adds the long matrix: sanitizers for the Rust library, valgrind for the C programs, every
+Python version that is there, the wheels for every platform.
 """
 
 import argparse
 import os
-import re
-import subprocess
 import sys
 import xml.etree.ElementTree as ElementTree
 from collections.abc import Callable
 from pathlib import Path
 
 import c_tests
+import rust_tests
+from stream import stream
 from tally import Tally
 
 ROOT = Path(__file__).resolve().parent.parent
 NOX = ROOT / ".tools" / "venv" / "bin" / "nox"
 REPORTS = ROOT / ".tools" / "reports"
-RUST_RESULT = re.compile(r"^test result: .*?(\d+) passed; (\d+) failed; (\d+) ignored")
-
-
-def stream(command: list[str], each_line: Callable[[str], None] = lambda line: None) -> int:
-    """Runs a command, passing its output on as it comes, and gives its exit status."""
-    with subprocess.Popen(
-        command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
-    ) as process:
-        assert process.stdout is not None
-        for line in process.stdout:
-            print(line, end="", flush=True)
-            each_line(line)
-    return process.returncode
-
-
-def settle(tally: Tally, status: int) -> Tally:
-    """A part that ran nothing, or broke outside its tests, has failed."""
-    if status != 0 and tally.failed == 0:
-        tally.fail("the run itself", f"it ended with status {status}")
-    elif tally.total == 0:
-        tally.fail("the run itself", "it has no test")
-    return tally
 
 
 def rust(long: bool) -> Tally:
     tally = Tally("rust")
-    if long:
-        # What the targets of tests/fuzz.rs do anyway, ten times as often.
-        os.environ["BOLERO_RANDOM_ITERATIONS"] = "200000"
-
-    def count(line: str) -> None:
-        if result := RUST_RESULT.match(line):
-            passed, failed, skipped = map(int, result.groups())
-            tally.add(Tally("rust", passed, failed, skipped))
-
-    cargo = os.environ.get("CARGO", "cargo")
-    status = stream([cargo, "test", "--locked", "--workspace", "--no-fail-fast"], count)
-    return settle(tally, status)
+    rust_tests.run(tally, long)
+    return tally
 
 
 def c(long: bool) -> Tally:
     tally = Tally("c")
     c_tests.run(tally, under_valgrind=long)
-    return settle(tally, 0)
+    tally.settle(0)
+    return tally
 
 
 def python(long: bool) -> Tally:
@@ -78,7 +47,8 @@ def python(long: bool) -> Tally:
             failed = number["failures"] + number["errors"]
             skipped = int(suite.get("skipped", 0))
             tally.add(Tally("python", number["tests"] - failed - skipped, failed, skipped))
-    return settle(tally, status)
+    tally.settle(status)
+    return tally
 
 
 # A part is there once its sources are.

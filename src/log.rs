@@ -420,9 +420,10 @@ mod tests {
     #[test]
     fn a_callback_that_logs_is_not_called_again_for_it() {
         let logger = Arc::new(std::sync::OnceLock::<Logger>::new());
-        let inner = logger.clone();
+        // Weak, since the logger will own this callback.
+        let inner = Arc::downgrade(&logger);
         let (outer, kept) = keeping(move || {
-            if let Some(logger) = inner.get() {
+            if let Some(logger) = inner.upgrade().as_ref().and_then(|inner| inner.get()) {
                 logger.log(Level::Info, "a line from inside a test's callback");
             }
         });

@@ -255,7 +255,7 @@ pub(crate) fn init(config: Config, callback: Option<HostLog>) -> Result<Started,
             rules,
             sink,
             pid,
-            legacy: Legacy::default(),
+            legacy: Legacy::new(),
             owners: AtomicU32::new(0),
             previous: LAST.get(),
         }));

@@ -5,12 +5,6 @@ use std::sync::atomic::{AtomicPtr, AtomicU32, Ordering};
 /// A pointer to something that is never freed.
 pub(crate) struct LeakCell<T: 'static>(AtomicPtr<T>);
 
-impl<T: Sync + 'static> Default for LeakCell<T> {
-    fn default() -> Self {
-        LeakCell::new()
-    }
-}
-
 impl<T: Sync + 'static> LeakCell<T> {
     pub(crate) const fn new() -> Self {
         LeakCell(AtomicPtr::new(std::ptr::null_mut()))

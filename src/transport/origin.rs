@@ -8,10 +8,18 @@ use super::{Roots, Transport};
 use crate::sys::LeakCell;
 
 /// Leaked, and each part written once.
-#[derive(Default)]
 pub(crate) struct Legacy {
     addresses: LeakCell<Vec<SocketAddr>>,
     roots: LeakCell<Arc<Roots>>,
+}
+
+impl Legacy {
+    pub(crate) const fn new() -> Self {
+        Legacy {
+            addresses: LeakCell::new(),
+            roots: LeakCell::new(),
+        }
+    }
 }
 
 /// How a client's life came to be.

@@ -119,7 +119,9 @@ fn a_private_ca_is_refused_without_ca_file_and_accepted_with_it() {
 
 #[test]
 fn certificates_that_a_parent_read_need_not_be_there_any_more() {
-    for source in ["ca_file", "SSL_CERT_FILE", "SSL_CERT_DIR"] {
+    static LEGACIES: [Legacy; 3] = [const { Legacy::new() }; 3];
+    let sources = ["ca_file", "SSL_CERT_FILE", "SSL_CERT_DIR"];
+    for (source, legacy) in sources.into_iter().zip(&LEGACIES) {
         let authority = Authority::new(&["127.0.0.1"]);
         let (server, _seen) = authority.serve();
         let file = authority.ca_file();
@@ -129,7 +131,6 @@ fn certificates_that_a_parent_read_need_not_be_there_any_more() {
             "SSL_CERT_FILE" => settings.ssl_cert_file = Some(file.clone()),
             _ => settings.ssl_cert_dir = Some(authority.dir.path().to_owned()),
         }
-        let legacy: &'static Legacy = Box::leak(Box::default());
         let origin = |forked| Origin {
             forked,
             legacy: Some(legacy),

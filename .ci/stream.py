@@ -1,0 +1,32 @@
+"""Runs a command and shows its output as it comes."""
+
+import os
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+def stream(
+    command: list[str],
+    each_line: Callable[[str], None] = lambda line: None,
+    env: dict[str, str] | None = None,
+) -> int:
+    """Runs a command, passing its output on as it comes, and gives its exit status.
+
+    `env` is added to ours.
+    """
+    with subprocess.Popen(
+        command,
+        cwd=ROOT,
+        env={**os.environ, **(env or {})},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    ) as process:
+        assert process.stdout is not None
+        for line in process.stdout:
+            print(line, end="", flush=True)
+            each_line(line)
+    return process.returncode
