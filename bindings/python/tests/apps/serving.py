@@ -20,7 +20,5 @@ class _Server(uvicorn.Server):
 
 def run(app: Any) -> None:
     lifespan = "off" if os.environ.get("TEST_LIFESPAN") == "off" else "auto"
-    config = uvicorn.Config(
-        app, host="127.0.0.1", port=0, log_level="warning", lifespan=lifespan, ws="none"
-    )
+    config = uvicorn.Config(app, host="127.0.0.1", port=0, log_level="warning", lifespan=lifespan)
     _Server(config).run()
