@@ -131,6 +131,19 @@ async def websocket(request: Request, socket: Any) -> None:
     await socket.send("hello")
 
 
+@app.get("/scale/<workers:int>")
+async def scale(request: Request, workers: int) -> HTTPResponse:
+    request.app.m.scale(workers)
+    return response.text("")
+
+
+@app.get("/acked")
+async def acked(request: Request) -> HTTPResponse:
+    """How many workers are known to have started."""
+    states = [worker.get("state") for worker in request.app.m.workers.values()]
+    return response.text(str(states.count("ACKED")))
+
+
 orders = Blueprint("orders", url_prefix="/orders")
 
 
