@@ -1,6 +1,7 @@
 """Requests to a server with the middleware, and the records that they leave at a receiver."""
 
 import socket
+from concurrent.futures import ThreadPoolExecutor
 from itertools import count
 from typing import Any, Callable
 
@@ -11,6 +12,7 @@ class Conversation:
     """A receiver, a server of `apps/`, and what arrives at the one because of the other."""
 
     def __init__(self, name: str, **settings: str) -> None:
+        self.server = settings.get("TEST_SERVER", "")
         self.receiver = Receiver()
         try:
             self.app = App(name, self.receiver.url, **settings)
@@ -42,6 +44,14 @@ class Conversation:
         self._seen = found[-1]["id"]
         assert [condition(record) for record in found] == [True], found
         record: dict[str, Any] = found[0]
+        return record
+
+    def record_while(self, talk: Callable[[App], Any]) -> dict[str, Any]:
+        """The one record that `talk` leaves, which may arrive before it has ended."""
+        with ThreadPoolExecutor(1) as pool:
+            talking = pool.submit(talk, self.app)
+            record = self.record_when(lambda record: True)
+            talking.result()
         return record
 
     def one(self, *request: Any) -> dict[str, Any]:

@@ -1,24 +1,90 @@
-"""Runs an application under uvicorn on a free port of the loopback and says which."""
+"""Runs an ASGI application on a free port of the loopback and says which. `TEST_SERVER` names the
+server: uvicorn, hypercorn or granian, which starts processes that import the application by name.
+"""
 
+import asyncio
 import os
+import signal
+import socket
+import threading
+import time
 from collections.abc import Awaitable, MutableMapping
 from typing import Any, Callable
-
-import uvicorn
 
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 
 
-class _Server(uvicorn.Server):
-    async def startup(self, *arguments: Any, **more: Any) -> None:
-        await super().startup(*arguments, **more)
-        if not self.should_exit:
-            print("READY", self.servers[0].sockets[0].getsockname()[1], flush=True)
+def run(app: Any, name: str = "") -> None:
+    server = os.environ.get("TEST_SERVER", "uvicorn")
+    if server == "hypercorn":
+        asyncio.run(_hypercorn(app))
+    elif server == "granian":
+        _granian(name)
+    else:
+        _uvicorn(app)
 
 
-def run(app: Any) -> None:
-    lifespan = "off" if os.environ.get("TEST_LIFESPAN") == "off" else "auto"
+def _ready(port: int) -> None:
+    print("READY", port, flush=True)
+
+
+def _uvicorn(app: Any) -> None:
+    import uvicorn
+
+    class Server(uvicorn.Server):
+        async def startup(self, *arguments: Any, **more: Any) -> None:
+            await super().startup(*arguments, **more)
+            if not self.should_exit:
+                _ready(self.servers[0].sockets[0].getsockname()[1])
+
+    lifespan: Any = "off" if os.environ.get("TEST_LIFESPAN") == "off" else "auto"
     config = uvicorn.Config(app, host="127.0.0.1", port=0, log_level="warning", lifespan=lifespan)
-    _Server(config).run()
+    Server(config).run()
+
+
+async def _hypercorn(app: Any) -> None:
+    from hypercorn.asyncio import serve
+    from hypercorn.config import Config
+
+    stop = asyncio.Event()
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)
+    listener = socket.create_server(("127.0.0.1", 0))
+    config = Config()
+    config.bind = [f"fd://{listener.fileno()}"]
+    config.graceful_timeout = 1.0
+    _ready(listener.getsockname()[1])
+    await serve(app, config, shutdown_trigger=stop.wait)  # type: ignore[arg-type]
+
+
+def _granian(name: str) -> None:
+    from granian import Granian
+    from granian.constants import Interfaces
+    from granian.log import LogLevels
+
+    to_stderr = {"class": "logging.StreamHandler"}
+    # Its workers each bind the port; until then nobody else gets it.
+    with socket.socket() as reserved:
+        reserved.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+        reserved.bind(("127.0.0.1", 0))
+        port = reserved.getsockname()[1]
+        threading.Thread(target=_once_it_listens, args=(port,), daemon=True).start()
+        Granian(
+            name,
+            address="127.0.0.1",
+            port=port,
+            interface=Interfaces.ASGI,
+            log_level=LogLevels.warning,
+            log_dictconfig={"handlers": dict.fromkeys(("console", "access"), to_stderr)},
+        ).serve()
+
+
+def _once_it_listens(port: int) -> None:
+    while True:
+        try:
+            socket.create_connection(("127.0.0.1", port)).close()
+        except ConnectionRefusedError:
+            time.sleep(0.01)
+        else:
+            return _ready(port)
