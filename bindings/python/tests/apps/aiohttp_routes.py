@@ -1,12 +1,12 @@
 """aiohttp.web: nested sub-applications, one of which has the middleware too."""
 
 import asyncio
-import signal
 import time
 from pathlib import Path
 from typing import Any
 
 import libmalti
+import serving
 from aiohttp import web
 from libmalti.aiohttp import setup
 
@@ -160,16 +160,5 @@ tenants.add_subapp("/of", orders)
 app.add_subapp("/tenants", tenants)
 
 
-async def main() -> None:
-    stop = asyncio.Event()
-    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)
-    runner = web.AppRunner(app, access_log=None, shutdown_timeout=1)
-    await runner.setup()
-    await web.TCPSite(runner, "127.0.0.1", 0).start()
-    print("READY", runner.addresses[0][1], flush=True)
-    await stop.wait()
-    await runner.cleanup()
-
-
 if __name__ == "__main__":
-    asyncio.run(main())
+    serving.run_aiohttp(app)

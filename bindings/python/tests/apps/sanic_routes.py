@@ -1,14 +1,13 @@
-"""Sanic: blueprints in groups. `TEST_WORKERS` starts so many processes, `TEST_SERVER=asgi` serves
-the application through ASGI.
-"""
+"""Sanic: blueprints in groups; with `TEST_SERVER=asgi` under uvicorn."""
 
 import asyncio
 import os
-import socket
 import time
 from typing import Any
 
 import libmalti
+import serving
+from libmalti.asgi import MaltiMiddleware
 from libmalti.sanic import setup
 from sanic import Blueprint, Request, Sanic, response
 from sanic.exceptions import Forbidden
@@ -158,13 +157,6 @@ app.static("/static", os.path.dirname(__file__))  # noqa: PTH120
 
 if __name__ == "__main__":
     if os.environ.get("TEST_SERVER") == "asgi":
-        import serving
-        from libmalti.asgi import MaltiMiddleware
-
         serving.run(MaltiMiddleware(app))  # type: ignore[arg-type]
     else:
-        sock = socket.create_server(("127.0.0.1", 0))
-        print("READY", sock.getsockname()[1], flush=True)
-        workers = int(os.environ.get("TEST_WORKERS", "0"))
-        more: dict[str, Any] = {"workers": workers} if workers else {"single_process": True}
-        app.run(sock=sock, motd=False, access_log=False, **more)
+        serving.run_sanic(app)

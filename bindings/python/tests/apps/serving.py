@@ -1,5 +1,7 @@
-"""Runs an ASGI application on a free port of the loopback and says which. `TEST_SERVER` names the
-server: uvicorn, hypercorn or granian, which starts processes that import the application by name.
+"""Runs an application on a free port of the loopback and says which.
+
+An ASGI one under the server that `TEST_SERVER` names: uvicorn, hypercorn or granian, which starts
+processes that import the application by name. aiohttp and Sanic bring their own.
 """
 
 import asyncio
@@ -88,3 +90,41 @@ def _once_it_listens(port: int) -> None:
             time.sleep(0.01)
         else:
             return _ready(port)
+
+
+def run_aiohttp(app: Any) -> None:
+    asyncio.run(_aiohttp(app))
+
+
+async def _aiohttp(app: Any) -> None:
+    from aiohttp import web
+
+    stop = asyncio.Event()
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)
+    runner = web.AppRunner(app, access_log=None, shutdown_timeout=1)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    _ready(runner.addresses[0][1])
+    await stop.wait()
+    await runner.cleanup()
+
+
+def run_sanic(app: Any) -> None:
+    """In one process, or in as many as `TEST_WORKERS` says."""
+    listener = socket.create_server(("127.0.0.1", 0))
+    port = listener.getsockname()[1]
+    more: dict[str, Any] = {"single_process": True}
+    if "TEST_WORKERS" in os.environ:
+        more = {"workers": int(os.environ["TEST_WORKERS"])}
+        _ready(port)
+    else:
+        app.add_task(_once_it_has_started(port))
+    app.run(sock=listener, motd=False, access_log=False, **more)
+
+
+async def _once_it_has_started(port: int) -> None:
+    # Sanic forgets a SIGTERM that comes before all of its start is over.
+    while asyncio.all_tasks() != {asyncio.current_task()}:
+        await asyncio.sleep(0)
+    await asyncio.sleep(0)
+    _ready(port)
