@@ -9,7 +9,7 @@ from http.client import HTTPException
 
 import pytest
 from conversation import Conversation, send, shape
-from harness import App, Receiver, until
+from harness import App, Receiver, script, until
 
 SERVERS = ["uvicorn", "hypercorn", "granian"]
 
@@ -139,3 +139,16 @@ def test_sigterm_delivers_everything(receiver: Receiver, server: str) -> None:
     app.stop()
     found = [record["consumer"] for record in receiver.records()]
     assert sorted(found) == sorted(f"c{n}" for n in range(25))
+
+
+def test_the_middleware_takes_no_framework_along(receiver: Receiver) -> None:
+    done = script(
+        """
+import sys
+import libmalti.asgi, malti_telemetry
+names = "aiohttp fastapi litestar quart responder sanic starlette"
+assert not [name for name in names.split() if name in sys.modules], sys.modules
+""",
+        receiver.url,
+    )
+    assert (done.returncode, done.stderr) == (0, "")

@@ -27,6 +27,8 @@ class Said:
     def settled(self, own: Callable[[str], object] | None = None) -> tuple[object, object, object]:
         """Consumer, context, endpoint: what was set by function, else in the framework's object."""
         consumer, context, endpoint = self.consumer, self.context, self.endpoint
+        if own is None and self.own is None:
+            return consumer, context, endpoint
         for ask in (self.own, own):
             if ask is not None:
                 if consumer is None:

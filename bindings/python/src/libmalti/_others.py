@@ -17,7 +17,7 @@ _METHODS = ("OPTIONS", "GET", "POST", "PUT", "PATCH", "DELETE", "HEAD")
 
 def route_of(scope: MutableMapping[str, Any], path: str) -> str | None:
     """The route in normal form, without what is above the scope's root path; None: none of theirs.
-    `path` is the scope's on entry.
+    `path` is the scope's on entry. For a scope with `litestar_app` or, Responder's, `api`.
     """
     if "litestar_app" in scope:
         litestar = _litestar(scope, path)

@@ -37,7 +37,7 @@ def endpoint_of(
     mounted = (scope.get("root_path") or "") != root_on_entry
     if leaf is not None and known is None and not mounted:
         return normal("starlette", leaf)
-    if known is None:
+    if known is None and ("litestar_app" in scope or "api" in scope):
         known = _others.route_of(scope, path)
     if known is not None and not mounted and endpoint is None:
         return known

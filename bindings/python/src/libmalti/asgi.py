@@ -236,7 +236,7 @@ class _Exchange:
             state = {}
         headers = scope["headers"]
         peer = scope.get("client")
-        consumer, context, endpoint = said.settled(state.get)
+        consumer, context, endpoint = said.settled(state.get if state else None)
         if context is None and isinstance(state.get("context"), str):
             context = state["context"]  # as malti-telemetry's README says it
         matched = said.route or scope.get("endpoint")
