@@ -1,13 +1,9 @@
 """Runs the tests of every language and closes with the counts.
 
 `test.py [--all] [PART …]`; without PART all of them. A failing part does not stop the others.
-<<<<<<< HEAD
 `--all` adds the long matrix: sanitizers for the Rust library, valgrind for the C programs, every
-Python version that is there, the wheels for every platform.
-=======
-`--all` adds the long matrix: valgrind for the C programs, every Python version that is there,
-the wheels for every platform, earlier versions of what the binding is for.
->>>>>>> 987f44d (Run the ASGI tests on FastAPI 0.110 with Python 3.9 and on 0.136, and under hypercorn and granian)
+Python version that is there, the wheels for every platform, earlier
+versions of what the binding is for.
 """
 
 import argparse
