@@ -128,7 +128,8 @@ doctor: ## print what is missing on this machine and what that skips
 .PHONY: lock
 lock: $(NOX) ## pin the newest Python tools anew
 	@for source in requirements/*.in; do \
-		.tools/venv/bin/uv pip compile --quiet --upgrade --universal --python-version 3.10 \
+		case "$$source" in */old.in) python=3.9 ;; *) python=3.10 ;; esac; \
+		.tools/venv/bin/uv pip compile --quiet --upgrade --universal --python-version $$python \
 			--no-header --no-emit-index-url --generate-hashes "$$source" \
 			--output-file "$${source%.in}.txt" || exit; done
 

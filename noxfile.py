@@ -3,6 +3,7 @@
 import os
 import shutil
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 import nox
@@ -61,11 +62,11 @@ def reference(session: nox.Session) -> dict[str, str]:
     return {"MALTI_REFERENCE": str(folder)}
 
 
-def pytest(session: nox.Session, *places: str) -> None:
+def pytest(session: nox.Session, *places: str, packages: Sequence[str] = ("test", "wheel")) -> None:
     files = session.posargs or [str(path) for place in places for path in sorted(ROOT.glob(place))]
     if not files:
         session.error("there is no test to run")
-    install(session, "test", "wheel")
+    install(session, *packages)
     REPORTS.mkdir(parents=True, exist_ok=True)
     report = REPORTS / f"python-{session.name}.xml"
     options = ["-ra", "--import-mode=importlib", f"--junit-xml={report}"]
@@ -84,6 +85,14 @@ def test(session: nox.Session) -> None:
 def test_all(session: nox.Session) -> None:
     """The same on every Python that is there."""
     pytest(session, "bindings/python/tests", "tests/test_*.py")
+
+
+@nox.session
+@nox.parametrize("python,packages", [("3.9", "old"), ("3.10", "middle")], ids=["old", "middle"])
+def test_old(session: nox.Session, packages: str) -> None:
+    """The ASGI middleware with the FastAPI and Starlette of earlier years."""
+    names = ("asgi", "requests")
+    pytest(session, *(f"bindings/python/tests/test_{n}.py" for n in names), packages=[packages])
 
 
 @nox.session

@@ -9,6 +9,7 @@ import pytest
 # pytest imports these files by path, and they share one module.
 sys.path.append(str(Path(__file__).parent))
 
+from conversation import Conversation
 from harness import Receiver
 
 
@@ -17,3 +18,11 @@ def receiver() -> Iterator[Receiver]:
     process = Receiver()
     yield process
     process.kill()
+
+
+@pytest.fixture(scope="class")
+def talk(request: pytest.FixtureRequest) -> Iterator[Conversation]:
+    """For a class of `contract.py`: with its server."""
+    conversation = Conversation(request.cls.name, **request.cls.settings)
+    yield conversation
+    conversation.end()

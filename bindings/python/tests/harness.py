@@ -144,9 +144,10 @@ class App(Process):
     def __init__(self, name: str, url: str, **more: str) -> None:
         script = str(HERE / "apps" / f"{name}.py")
         super().__init__([sys.executable, script], environment(url, **more))
-        ready, port = self.line().split()
-        assert ready == "READY"
-        self.port = int(port)
+        line = self.line()
+        while not line.startswith("READY "):  # what a framework has to say
+            line = self.line()
+        self.port = int(line.split()[1])
 
     def connect(self) -> http.client.HTTPConnection:
         return http.client.HTTPConnection("127.0.0.1", self.port, timeout=PATIENCE)

@@ -2,66 +2,21 @@
 
 import http.client
 import json
-import socket
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from itertools import count
-from typing import Any, Callable
+from typing import Any
 
 import pytest
-from harness import PATIENCE, App, Receiver, until
-
-
-class Conversation:
-    def __init__(self) -> None:
-        self.receiver = Receiver()
-        self.app = App("fast", self.receiver.url)
-        self._seen = 0
-        self._marks = count()
-
-    def records_of(self, talk: Callable[[App], Any]) -> list[dict[str, Any]]:
-        """What arrives because of `talk`. A last request with a name of its own shows that all has:
-        one thread's records are sent in their order.
-        """
-        talk(self.app)
-        mark = f"mark-{next(self._marks)}"
-        self.app.request("GET", f"/users/0?consumer_id={mark}")
-
-        def marked() -> list[dict[str, Any]]:
-            found = self.receiver.records(self._seen)
-            return found if any(record["consumer"] == mark for record in found) else []
-
-        found = until("the mark", marked)
-        self._seen = found[-1]["id"]
-        return [record for record in found if record["consumer"] != mark]
-
-    def record_when(self, condition: Callable[[dict[str, Any]], bool]) -> dict[str, Any]:
-        """The one new record, which may take its time."""
-        found = until("a record", lambda: self.receiver.records(self._seen))
-        self._seen = found[-1]["id"]
-        assert [condition(record) for record in found] == [True], found
-        record: dict[str, Any] = found[0]
-        return record
-
-    def one(self, *request: Any) -> dict[str, Any]:
-        found = self.records_of(lambda app: app.request(*request))
-        assert len(found) == 1, found
-        record = found[0]
-        assert (record["service"], record["node"]) == ("conf", "n1")
-        return record
+from conversation import Conversation, send, shape
+from harness import App, Receiver, until
 
 
 @pytest.fixture(scope="module")
 def talk() -> Iterator[Conversation]:
-    conversation = Conversation()
+    conversation = Conversation("fast")
     yield conversation
-    conversation.app.stop()
-    conversation.receiver.kill()
-
-
-def shape(record: dict[str, Any]) -> tuple[str, str, int, str]:
-    return record["method"], record["endpoint"], record["status"], record["consumer"]
+    conversation.end()
 
 
 @pytest.mark.parametrize(
@@ -180,12 +135,6 @@ def test_exceptions_reach_the_server_unchanged(talk: Conversation) -> None:
     assert talk.one("GET", "/boom")["status"] == 500
     text = "LookupError: boom\n"
     until("the traceback", lambda: text in talk.app.errors)
-
-
-def send(app: App, method: str, target: str, more: str = "\r\n") -> socket.socket:
-    connection = socket.create_connection(("127.0.0.1", app.port), PATIENCE)
-    connection.sendall(f"{method} {target} HTTP/1.1\r\nHost: x\r\n{more}".encode())
-    return connection
 
 
 @pytest.mark.parametrize(

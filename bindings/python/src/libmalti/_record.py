@@ -27,6 +27,12 @@ def text(value: object) -> str | None:
     return str(value) or None
 
 
+def lost(error: Exception) -> None:
+    """A fault of telemetry in the middle of a request: counted, and logged once."""
+    client.refused += 1
+    _log.once("middleware", f"a request was not recorded: {type(error).__name__}: {error}")
+
+
 def record(
     method: str,
     endpoint: str,

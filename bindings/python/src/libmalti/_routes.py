@@ -17,33 +17,55 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, MutableMapping
 from typing import Any
 
+from . import _others
 from ._normal import normal
 
 _REST = "/{path}"
 _DEEPEST = 16
 
 
-def endpoint_of(scope: MutableMapping[str, Any], root_on_entry: str) -> str:
-    """The pattern of the route that answered, mounts included; the path where none did."""
-    pattern = _pattern(scope, root_on_entry)
+def endpoint_of(
+    scope: MutableMapping[str, Any], path: str, root_on_entry: str, known: str | None = None
+) -> str:
+    """The pattern of the route that answered, mounts included; the path where none did.
+
+    `path` is the scope's on entry. `known` is what the framework that answered said, without the
+    mounts.
+    """
+    endpoint = scope.get("endpoint")
+    leaf = None if endpoint is None else _leaf(scope, endpoint)
+    mounted = (scope.get("root_path") or "") != root_on_entry
+    if leaf is not None and known is None and not mounted:
+        return normal("starlette", leaf)
+    if known is None and ("litestar_app" in scope or "api" in scope):
+        known = _others.route_of(scope, path)
+    if known is not None and not mounted and endpoint is None:
+        return known
+    pattern = None if endpoint is None else _pattern(scope, path, root_on_entry, endpoint, leaf)
+    if known is not None:
+        # To the router around it that framework is an opaque app: all below its mount is one route.
+        mount = _below(scope.get("root_path") or "", root_on_entry)
+        if pattern is not None and pattern.endswith(_REST):
+            mount = pattern[: -len(_REST)]
+        return normal("starlette", mount) + known if mount else known
     if pattern is not None:
         return normal("starlette", pattern)
-    return _below(scope.get("path") or "/", root_on_entry) or "/"
+    return _below(path, root_on_entry) or "/"
 
 
-def _pattern(scope: MutableMapping[str, Any], root_on_entry: str) -> str | None:
-    endpoint = scope.get("endpoint")
-    if endpoint is None:
-        return None
-    leaf = _leaf(scope, endpoint)
+def _pattern(
+    scope: MutableMapping[str, Any],
+    path: str,
+    root_on_entry: str,
+    endpoint: object,
+    leaf: str | None,
+) -> str | None:
     root: str = scope.get("root_path") or ""
-    if leaf is not None and root == root_on_entry:
-        return leaf
     # Starlette's mounts keep the root path that the outermost app was called with.
     outer: str = scope.get("app_root_path", root)
     above = _below(outer, root_on_entry) if outer != root_on_entry else ""
     router = scope.get("router")
-    walked = _walk(getattr(router, "routes", ()), _below(scope["path"], outer), endpoint)
+    walked = _walk(getattr(router, "routes", ()), _below(path, outer), endpoint)
     if walked is not None:
         return above + walked
     return None if leaf is None else _below(root, root_on_entry) + leaf
