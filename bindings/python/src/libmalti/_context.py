@@ -7,18 +7,40 @@ request get a copy of the context but the same object, so what they set reaches 
 from __future__ import annotations
 
 from contextvars import ContextVar
+from typing import Callable
 
 
 class Said:
-    """The application's own values for one request; None: nothing said."""
+    """What was said of one request by the application and its framework; None: nothing."""
 
-    __slots__ = ("consumer", "context", "endpoint")
+    __slots__ = ("consumer", "context", "endpoint", "own", "route")
 
     def __init__(self) -> None:
         self.consumer: object | None = None
         self.context: object | None = None
         self.endpoint: object | None = None
+        #: Asks the framework's own object for the request for `malti_consumer` and its siblings.
+        self.own: Callable[[str], object] | None = None
+        #: The pattern that the framework matched, in normal form, if the framework itself says so.
+        self.route: str | None = None
 
+    def settled(self, own: Callable[[str], object] | None = None) -> tuple[object, object, object]:
+        """Consumer, context, endpoint: what was set by function, else in the framework's object."""
+        consumer, context, endpoint = self.consumer, self.context, self.endpoint
+        for ask in (self.own, own):
+            if ask is not None:
+                if consumer is None:
+                    consumer = ask("malti_consumer")
+                if context is None:
+                    context = ask("malti_context")
+                if endpoint is None:
+                    endpoint = ask("malti_endpoint")
+        return consumer, context, endpoint
+
+
+# Where a request that is being recorded keeps its `Said`, in a scope or environ. An app with the
+# middleware that is mounted in another one finds it, and does not record the request again.
+MARK = "libmalti"
 
 current: ContextVar[Said | None] = ContextVar("libmalti_request", default=None)
 

@@ -23,9 +23,21 @@ _REST = "/{path}"
 _DEEPEST = 16
 
 
-def endpoint_of(scope: MutableMapping[str, Any], root_on_entry: str) -> str:
-    """The pattern of the route that answered, mounts included; the path where none did."""
+def endpoint_of(
+    scope: MutableMapping[str, Any], root_on_entry: str, known: str | None = None
+) -> str:
+    """The pattern of the route that answered, mounts included; the path where none did. `known` is
+    what the framework that answered said, without the mounts.
+    """
+    if known is not None and (scope.get("root_path") or "") == root_on_entry:
+        return known
     pattern = _pattern(scope, root_on_entry)
+    if known is not None:
+        # To the router around it that framework is an opaque app: all below its mount is one route.
+        mount = _below(scope["root_path"], root_on_entry)
+        if pattern is not None and pattern.endswith(_REST):
+            mount = pattern[: -len(_REST)]
+        return normal("starlette", mount) + known if mount else known
     if pattern is not None:
         return normal("starlette", pattern)
     return _below(scope.get("path") or "/", root_on_entry) or "/"

@@ -9,7 +9,7 @@ from collections.abc import Awaitable, MutableMapping
 from time import perf_counter_ns
 from typing import Any, Callable
 
-from . import _context, _log, _record, _routes
+from . import _context, _record, _routes
 from ._client import Setting, client
 
 Scope = MutableMapping[str, Any]
@@ -20,9 +20,7 @@ App = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 __all__ = ["MaltiMiddleware"]
 
-# In the scope of a request that is being recorded, so that an app with the middleware that is
-# mounted in another one does not record it again.
-_MARK = "libmalti"
+_MARK = _context.MARK
 # Only a request that took this long gets a look whether its client is still there.
 _LOOK_AFTER_NS = 200_000_000
 # nginx's status for a client that went away before the answer.
@@ -226,8 +224,7 @@ class _Exchange:
         try:
             self._report(status, elapsed // 1000)
         except Exception as error:
-            client.refused += 1
-            _log.once("middleware", f"a request was not recorded: {type(error).__name__}: {error}")
+            _record.lost(error)
 
     def _report(self, status: int, microseconds: int) -> None:
         scope, said = self._scope, self.said
@@ -236,22 +233,15 @@ class _Exchange:
             state = {}
         headers = scope["headers"]
         peer = scope.get("client")
-        consumer = said.consumer
-        if consumer is None:
-            consumer = state.get("malti_consumer")
-        context = said.context
-        if context is None:
-            context = state.get("malti_context")
-            if context is None and isinstance(state.get("context"), str):
-                context = state["context"]  # as malti-telemetry's README says it
-        endpoint = said.endpoint
-        if endpoint is None:
-            endpoint = state.get("malti_endpoint")
-        if endpoint is None and self._endpoint is not None and scope.get("endpoint") is None:
+        consumer, context, endpoint = said.settled(state.get)
+        if context is None and isinstance(state.get("context"), str):
+            context = state["context"]  # as malti-telemetry's README says it
+        matched = said.route or scope.get("endpoint")
+        if endpoint is None and self._endpoint is not None and matched is None:
             endpoint = self._endpoint(scope)
         _record.record_request(
             scope["method"],
-            _record.text(endpoint) or _routes.endpoint_of(scope, self._root),
+            _record.text(endpoint) or _routes.endpoint_of(scope, self._root, said.route),
             status,
             microseconds,
             _record.text(consumer),
