@@ -123,8 +123,8 @@ class _Exchange:
         try:
             if self._inner or not response.streaming:
                 self.end(self._late() or self.status)
-            elif getattr(response, "file_to_stream", None) is not None:
-                # The server may send the file by itself; then it closes it by the answer's `close`.
+            elif not self._on_asgi() and getattr(response, "file_to_stream", None) is not None:
+                # A WSGI server may send the file by itself, and closes it by the answer's `close`.
                 close = response.close
 
                 def closing() -> None:
@@ -232,6 +232,9 @@ class _Stream:
     def close(self) -> None:
         self._exchange.end(self._exchange.status)
 
+    # Django 5.0 closes no answer whose client left.
+    __del__ = close
+
 
 class _AsyncStream:
     """The same for an asynchronous iterator."""
@@ -259,3 +262,6 @@ class _AsyncStream:
 
     def close(self) -> None:
         self._exchange.end(self._exchange.status)
+
+    # Django 5.0 closes no answer whose client left.
+    __del__ = close
