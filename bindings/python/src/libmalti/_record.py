@@ -111,12 +111,6 @@ def send(
     return code == _library.OK
 
 
-def lost(error: Exception) -> None:
-    """A fault of telemetry in the middle of a request: counted, and logged once."""
-    client.refused += 1
-    _log.once("middleware", f"a request was not recorded: {type(error).__name__}: {error}")
-
-
 def pull_log() -> None:
     """For the builtin, which knows when lines wait."""
     _log.pull()
