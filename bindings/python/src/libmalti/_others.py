@@ -47,7 +47,7 @@ def _litestar(scope: MutableMapping[str, Any], path: str) -> str | None:
             return mount + "/{path}"
         if found is None:
             return None
-        template = found[4]
+        template = str(found[4])
     return mount + template
 
 
