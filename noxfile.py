@@ -56,8 +56,8 @@ def reference(session: nox.Session) -> dict[str, str]:
     """The wheel of the client that the binding takes the place of, which is not to be installed."""
     folder = ROOT / ".tools" / "reference"
     if not list(folder.glob("*.whl")):
-        download = ("-m", "pip", "download", "--quiet", "--no-deps", "--require-hashes")
-        download += ("--only-binary=:all:", "--ignore-requires-python", "--dest", str(folder))
+        download = ["-m", "pip", "download", "--quiet", "--no-deps", "--require-hashes"]
+        download += ["--only-binary=:all:", "--ignore-requires-python", "--dest", str(folder)]
         session.run(sys.executable, *download, "-r", "requirements/reference.txt", external=True)
     return {"MALTI_REFERENCE": str(folder)}
 

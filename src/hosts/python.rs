@@ -47,6 +47,7 @@ struct Api {
     tuple_size: unsafe extern "C" fn(Ref) -> isize,
     dict_new: unsafe extern "C" fn() -> Ref,
     dict_set_item: unsafe extern "C" fn(Ref, Ref, Ref) -> c_int,
+    dict_get_item_with_error: unsafe extern "C" fn(Ref, Ref) -> Ref,
     object_get_attr_string: unsafe extern "C" fn(Ref, *const c_char) -> Ref,
     object_call: unsafe extern "C" fn(Ref, Ref, Ref) -> Ref,
     inc_ref: unsafe extern "C" fn(Ref),
@@ -72,7 +73,7 @@ const METH_FASTCALL: c_int = 0x80;
 
 struct Bound {
     api: Api,
-    methods: [MethodDef; 2],
+    methods: [MethodDef; 3],
 }
 
 // SAFETY: written once; addresses of functions and of objects that are immortal.
@@ -83,9 +84,9 @@ unsafe impl Sync for Bound {}
 /// The same from every interpreter of the process, for all of them share the runtime.
 static BOUND: OnceLock<Bound> = OnceLock::new();
 
-/// For the Python binding alone, and no part of the C interface: the definitions of the builtins `record` and
-/// `record_request`. Their module has `record_slowly`, `record_request_slowly` and `pull_log`. NULL: `functions` is not
-/// what this library expects.
+/// For the Python binding alone, and no part of the C interface: the definitions of the builtins `record`,
+/// `record_request` and `record_scope`, one behind the other. Their module has `pull_log`, and for each of them
+/// `NAME_slowly`. NULL: `functions` is not what this library expects.
 ///
 /// # Safety
 /// `functions` points to `count` addresses in the order of the binding's list, `doc` to a NUL-terminated string.
@@ -119,44 +120,62 @@ pub unsafe extern "C" fn malti_python_methods(
             // For the life of the process: the interpreter that gave the text may end before the others.
             method(c"record", record, CString::into_raw(doc.to_owned())),
             method(c"record_request", record_request, ptr::null()),
+            method(c"record_scope", record_scope, ptr::null()),
         ],
     });
     bound.methods.as_ptr()
 }
 
-/// `record(method, endpoint, status, response_time_us, consumer=None, context=None) -> bool`
-unsafe extern "C" fn record(module: Ref, arguments: *const Ref, count: isize, names: Ref) -> Ref {
-    // SAFETY: as the interpreter calls.
-    unsafe {
-        Call {
-            module,
-            arguments,
-            count,
-            names,
+/// A builtin that records plainly what can be, and leaves the rest to the module's function `$slow`.
+macro_rules! builtin {
+    ($(#[$doc:meta])* $name:ident, $counts:expr, $slow:literal) => {
+        $(#[$doc])*
+        unsafe extern "C" fn $name(
+            module: Ref,
+            arguments: *const Ref,
+            count: isize,
+            names: Ref,
+        ) -> Ref {
+            let call = Call { module, arguments, count, names };
+            // SAFETY: as the interpreter calls.
+            unsafe { call.answer($counts, Api::$name, $slow) }
         }
-        .answer(4..=6, Api::record, c"record_slowly")
-    }
+    };
 }
 
-/// `record_request(method, endpoint, status, response_time_us, consumer, context, headers, query, peer) -> bool`: the
-/// application's consumer and context, which may be None, and what else may say who called: a list of pairs of bytes,
-/// the raw query string, and the peer's address or None.
-unsafe extern "C" fn record_request(
-    module: Ref,
-    arguments: *const Ref,
-    count: isize,
-    names: Ref,
-) -> Ref {
-    // SAFETY: as the interpreter calls.
-    unsafe {
-        Call {
-            module,
-            arguments,
-            count,
-            names,
-        }
-        .answer(9..=9, Api::record_request, c"record_request_slowly")
-    }
+builtin! {
+    /// `record(method, endpoint, status, response_time_us, consumer=None, context=None) -> bool`
+    record, 4..=6, c"record_slowly"
+}
+builtin! {
+    /// `record_request(method, endpoint, status, response_time_us, consumer, context, headers, query, peer) -> bool`:
+    /// the application's consumer and context, which may be None, and what else may say who called: a list of pairs of
+    /// bytes, the raw query string, and the peer's address or None.
+    record_request, 9..=9, c"record_request_slowly"
+}
+builtin! {
+    /// `record_scope(names, scope, said, endpoint, status, response_time_us) -> bool`: the same of an ASGI scope.
+    /// `names` are those of its entries and of those of the dictionary `said`, in the order of [`Name`].
+    record_scope, 6..=6, c"record_scope_slowly"
+}
+
+/// The places of `record_scope`'s names.
+#[derive(Clone, Copy)]
+enum Name {
+    Method,
+    Headers,
+    Query,
+    Client,
+    State,
+    StateConsumer,
+    StateContext,
+    StateEndpoint,
+    /// What the README of malti-telemetry calls the context.
+    StateText,
+    Consumer,
+    Context,
+    Endpoint,
+    Own,
 }
 
 /// A call as the interpreter makes it: `count` objects, then those that the tuple `names` names, all borrowed.
@@ -217,29 +236,128 @@ impl Api {
     }
 
     unsafe fn record_request(&self, arguments: &[Ref]) -> Option<i32> {
-        let mut call = self.call(arguments)?;
+        let call = self.call(arguments)?;
+        // SAFETY: the caller holds the GIL.
+        unsafe {
+            self.record_call(
+                call,
+                arguments[6],
+                self.bytes(arguments[7])?,
+                self.optional(arguments, 8)?,
+            )
+        }
+    }
+
+    unsafe fn record_scope(&self, arguments: &[Ref]) -> Option<i32> {
+        let &[names, scope, said, endpoint, status, time] = arguments else {
+            return None;
+        };
+        let created_at_us = sys::now_us();
+        // SAFETY: the caller holds the GIL. What dictionaries lend lives as long as they do: no code of Python's runs
+        // before the record is made.
+        unsafe {
+            let entry = |dictionary: Ref, place| {
+                if self.is_none(dictionary) {
+                    return ptr::null_mut();
+                }
+                (self.dict_get_item_with_error)(dictionary, self.name(names, place))
+            };
+            let state = entry(scope, Name::State);
+            if !self.is_none(entry(said, Name::Own)) {
+                return None;
+            }
+            let own = |place, of_state| match entry(said, place) {
+                said if self.is_none(said) => entry(state, of_state),
+                said => said,
+            };
+            let mut context = self.text_or_none(own(Name::Context, Name::StateContext))?;
+            if context.is_empty() {
+                context = self.text_or_none(entry(state, Name::StateText))?;
+            }
+            let own_endpoint = own(Name::Endpoint, Name::StateEndpoint);
+            let call = RawCall {
+                created_at_us,
+                method: self.text_or_none(entry(scope, Name::Method))?,
+                endpoint: match self.text_or_none(own_endpoint)? {
+                    [] => self.text(endpoint)?,
+                    own => own,
+                },
+                status: i32::try_from(self.number(status)?).ok()?,
+                response_time_us: self.number(time)?,
+                consumer: self.text_or_none(own(Name::Consumer, Name::StateConsumer))?,
+                context,
+            };
+            let query = match entry(scope, Name::Query) {
+                query if self.is_none(query) => &[],
+                query => self.bytes(query)?,
+            };
+            let peer = match entry(scope, Name::Client) {
+                client if self.is_none(client) => &[],
+                client => self.text_or_none((self.tuple_get_item)(client, 0))?,
+            };
+            let headers = entry(scope, Name::Headers);
+            // A dictionary of another kind, or a name that it could not look up.
+            if headers.is_null() || !(self.err_occurred)().is_null() {
+                return None;
+            }
+            self.record_call(call, headers, query, peer)
+        }
+    }
+
+    #[inline]
+    unsafe fn name(&self, names: Ref, place: Name) -> Ref {
+        // SAFETY: the caller holds the GIL.
+        unsafe { (self.tuple_get_item)(names, place as isize) }
+    }
+
+    /// Finds out who called, where the application has not said it, and records.
+    unsafe fn record_call(
+        &self,
+        call: RawCall<'_>,
+        headers: Ref,
+        query: &[u8],
+        peer: &[u8],
+    ) -> Option<i32> {
         let Some(tenure) = process::tenure() else {
             return Some(status::MALTI_NOT_RUNNING);
         };
         // SAFETY: the caller holds the GIL.
-        let headers = unsafe { self.headers(arguments[6], &tenure.rules)? };
+        let headers = unsafe { self.headers(headers, &tenure.rules)? };
         let request = Request {
             state: Some(call.consumer),
             headers: &headers,
-            query: self.bytes(arguments[7])?,
-            peer: self.optional(arguments, 8)?,
+            query,
+            peer,
         };
         let consumer = tenure.rules.consumer(&request);
-        call.consumer = cut(consumer.as_bytes());
         let context = call
             .context
             .is_empty()
             .then(|| tenure.rules.context(&headers));
         let context = context.flatten();
-        if let Some(context) = &context {
-            call.context = cut(context.as_bytes());
-        }
+        let call = RawCall {
+            consumer: cut(consumer.as_bytes()),
+            context: context
+                .as_deref()
+                .map_or(call.context, |text| cut(text.as_bytes())),
+            ..call
+        };
         Some(capi::submit(|| Ok(call)))
+    }
+
+    /// NULL is none, too.
+    #[inline]
+    fn is_none(&self, object: Ref) -> bool {
+        object.is_null() || ptr::eq(object, self.none)
+    }
+
+    #[inline]
+    fn text_or_none<'a>(&self, object: Ref) -> Option<&'a [u8]> {
+        if self.is_none(object) {
+            Some(&[])
+        } else {
+            self.text(object)
+        }
     }
 
     #[inline(always)]
@@ -304,10 +422,7 @@ impl Api {
     /// None, and what is not given, is empty.
     #[inline(always)]
     fn optional<'a>(&self, arguments: &[Ref], index: usize) -> Option<&'a [u8]> {
-        match arguments.get(index) {
-            Some(&value) if !ptr::eq(value, self.none) => self.text(value),
-            _ => Some(&[]),
-        }
+        self.text_or_none(arguments.get(index).copied().unwrap_or(ptr::null_mut()))
     }
 
     /// Borrowed from the object, which lives as long as the call.

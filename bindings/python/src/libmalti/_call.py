@@ -32,6 +32,7 @@ _FUNCTIONS = (
     "PyTuple_Size",
     "PyDict_New",
     "PyDict_SetItem",
+    "PyDict_GetItemWithError",
     "PyObject_GetAttrString",
     "PyObject_Call",
     "Py_IncRef",
@@ -44,10 +45,10 @@ _DEFINITION_BYTES = 4 * ctypes.sizeof(ctypes.c_void_p)
 Call = Callable[..., bool]
 
 
-def builtins(module: ModuleType, signature: str, doc: str) -> tuple[Call, Call] | None:
-    """`record` and `record_request`. What is not simple they leave to `record_slowly` and
-    `record_request_slowly` of `module`, and log lines to its `pull_log`. None: not on this
-    interpreter, or the environment's `MALTI_PYTHON_CALL` is `pydll`.
+def builtins(module: ModuleType, signature: str, doc: str) -> tuple[Call, Call, Call] | None:
+    """`record`, `record_request` and `record_scope`. What is not simple each leaves to
+    `NAME_slowly` of `module`, and log lines to its `pull_log`. None: not on this interpreter, or
+    the environment's `MALTI_PYTHON_CALL` is `pydll`.
     """
     wanted = os.environ.get("MALTI_PYTHON_CALL")
     if wanted == "pydll":
@@ -60,7 +61,7 @@ def builtins(module: ModuleType, signature: str, doc: str) -> tuple[Call, Call] 
         return None
 
 
-def _made(module: ModuleType, doc: str) -> tuple[Call, Call]:
+def _made(module: ModuleType, doc: str) -> tuple[Call, Call, Call]:
     if sys.implementation.name != "cpython":
         raise NotImplementedError(f"not on {sys.implementation.name}")
     python = ctypes.pythonapi
@@ -76,19 +77,33 @@ def _made(module: ModuleType, doc: str) -> tuple[Call, Call]:
         ctypes.py_object, ctypes.c_void_p, ctypes.py_object, ctypes.py_object
     )
     make: Callable[..., Any] = prototype(("PyCFunction_NewEx", python))
-    second = first + _DEFINITION_BYTES
-    _probe(make, first, second)
-    return make(first, module, __package__), make(second, module, __package__)
+    definitions = [first + index * _DEFINITION_BYTES for index in range(3)]
+    _probe(*(make(definition, _Probe(), __package__) for definition in definitions))
+    record, record_request, record_scope = (make(d, module, __package__) for d in definitions)
+    return record, record_request, record_scope
 
 
-def _probe(make: Callable[..., Any], first: int, second: int) -> None:
-    """Calls both with wrong types, which they must notice, and hand on as they came."""
-    module = ModuleType("probe")
-    as_it_came: Any = lambda *arguments, **named: (arguments, named)  # noqa: E731
-    module.record_slowly = module.record_request_slowly = as_it_came  # type: ignore[attr-defined]
+class _Probe(ModuleType):
+    """Gives back what the builtins hand on."""
+
+    def __init__(self) -> None:
+        super().__init__("probe")
+
+    @staticmethod
+    def record_slowly(*arguments: object, **named: object) -> object:
+        return arguments, named
+
+    record_request_slowly = record_scope_slowly = record_slowly
+
+
+def _probe(record: Any, record_request: Any, record_scope: Any) -> None:
+    """Calls them with wrong types, which they must notice, and hand on as they came."""
     rest = (None, None, [(b"host", b"a")], b"", None)
     for wrong in (("GET", "/", 200.0, 0), ("GET", None, 200, 0), ("GET", "/", 200, -1)):
-        for arguments, definition in ((wrong, first), ((*wrong, *rest), second)):
-            probe = make(definition, module, __package__)
-            if probe(*arguments) != (arguments, {}) or probe(*wrong, x=1) != (wrong, {"x": 1}):
+        for call, arguments in (
+            (record, wrong),
+            (record_request, (*wrong, *rest)),
+            (record_scope, (("method",) * 13, {"method": "GET"}, None, *wrong[1:])),
+        ):
+            if call(*arguments) != (arguments, {}) or call(*wrong, x=1) != (wrong, {"x": 1}):
                 raise NotImplementedError("the builtins do not know this interpreter's objects")

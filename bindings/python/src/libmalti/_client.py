@@ -146,6 +146,12 @@ class Client:
                 self.started = True
                 _log.once("start", f"nothing is recorded: {error}")
 
+    def begun(self) -> bool:
+        """Whether requests are recorded, after a start if there was none."""
+        if not self.started:
+            self.start()
+        return self.recording
+
     def init(self, settings: Mapping[str, Setting]) -> bool:
         with self._lock:
             self._init({**self._settings, **settings})

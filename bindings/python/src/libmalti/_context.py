@@ -13,16 +13,14 @@ from typing import Callable
 class Said:
     """What was said of one request by the application and its framework; None: nothing."""
 
-    __slots__ = ("consumer", "context", "endpoint", "own", "route")
-
-    def __init__(self) -> None:
-        self.consumer: object | None = None
-        self.context: object | None = None
-        self.endpoint: object | None = None
-        #: Asks the framework's own object for the request for `malti_consumer` and its siblings.
-        self.own: Callable[[str], object] | None = None
-        #: The pattern that the framework matched, in normal form, if the framework itself says so.
-        self.route: str | None = None
+    # Of the class, so that a request for which nothing is said costs one small object.
+    consumer: object | None = None
+    context: object | None = None
+    endpoint: object | None = None
+    #: Asks the framework's own object for the request for `malti_consumer` and its siblings.
+    own: Callable[[str], object] | None = None
+    #: The pattern that the framework matched, in normal form, if the framework itself says so.
+    route: str | None = None
 
     def settled(self, own: Callable[[str], object] | None = None) -> tuple[object, object, object]:
         """Consumer, context, endpoint: what was set by function, else in the framework's object."""

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, MutableMapping
 from operator import index
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from . import _call, _context, _library, _log
 from ._client import client
@@ -176,6 +176,69 @@ def record_request_slowly(
     )
 
 
+#: What `record_scope` looks up: entries of an ASGI scope, of its state, of a `Said`.
+SCOPE_NAMES = (
+    "method",
+    "headers",
+    "query_string",
+    "client",
+    "state",
+    "malti_consumer",
+    "malti_context",
+    "malti_endpoint",
+    "context",  # as malti-telemetry's README says it
+    "consumer",
+    "context",
+    "endpoint",
+    "own",
+)
+
+
+def record_scope(
+    names: tuple[str, ...],
+    scope: MutableMapping[str, Any],
+    said: dict[str, Any],
+    endpoint: str,
+    status: int,
+    response_time_us: int,
+) -> bool:
+    """`record_request` for an ASGI scope; `names` is SCOPE_NAMES, `said` the `vars` of a `Said`.
+    `endpoint` is the route's, which what the application said comes before.
+    """
+    client.tick()
+    return record_scope_slowly(names, scope, said, endpoint, status, response_time_us)
+
+
+def record_scope_slowly(
+    names: tuple[str, ...],
+    scope: MutableMapping[str, Any],
+    said: dict[str, Any],
+    endpoint: str,
+    status: int,
+    response_time_us: int,
+) -> bool:
+    state = scope.get("state")
+    if not isinstance(state, dict):  # of a framework that keeps something else there
+        state = {}
+    holder = _context.Said()
+    holder.__dict__ = said
+    consumer, context, own_endpoint = holder.settled(state.get)
+    if not context and isinstance(state.get("context"), str):
+        context = state["context"]
+    peer = scope.get("client")
+    return record_request_slowly(
+        scope["method"],
+        text(own_endpoint) or endpoint,
+        status,
+        response_time_us,
+        text(consumer),
+        text(context),
+        scope["headers"],
+        scope.get("query_string") or b"",
+        peer[0] if peer else None,
+    )
+
+
 if not TYPE_CHECKING and (
     _builtins := _call.builtins(
         sys.modules[__name__],
@@ -183,7 +246,7 @@ if not TYPE_CHECKING and (
         record.__doc__ or "",
     )
 ):
-    record, record_request = _builtins
+    record, record_request, record_scope = _builtins
 
 
 def consumer_of(

@@ -24,6 +24,11 @@ _REST = "/{path}"
 _DEEPEST = 16
 
 
+def is_unrouted(scope: MutableMapping[str, Any]) -> bool:
+    """Whether no router that is known here has seen the scope."""
+    return not ("endpoint" in scope or "litestar_app" in scope or "api" in scope)
+
+
 def endpoint_of(
     scope: MutableMapping[str, Any], path: str, root_on_entry: str, known: str | None = None
 ) -> str:

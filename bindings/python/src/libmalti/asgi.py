@@ -9,8 +9,10 @@ from collections.abc import Awaitable, MutableMapping
 from time import perf_counter_ns
 from typing import Any, Callable
 
-from . import _context, _record, _routes
 from ._client import Setting, client
+from ._context import MARK, Said, current
+from ._record import SCOPE_NAMES, lost, record_scope
+from ._routes import endpoint_of, is_unrouted
 
 Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]
@@ -20,7 +22,6 @@ App = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 __all__ = ["MaltiMiddleware"]
 
-_MARK = _context.MARK
 # Only a request that took this long gets a look whether its client is still there.
 _LOOK_AFTER_NS = 200_000_000
 # nginx's status for a client that went away before the answer.
@@ -61,21 +62,16 @@ class MaltiMiddleware:
             client.prepare(settings)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        kind = scope["type"]
-        if kind == "http" and _MARK not in scope:
-            if not client.started:
-                client.start()
-            if client.recording:
-                await self._observe(scope, receive, send)
-                return
-        elif kind == "lifespan" and self._lifespan:
-            await _live(self.app, scope, receive, send)
+        if scope["type"] != "http" or MARK in scope or not (client.recording or client.begun()):
+            if scope["type"] == "lifespan" and self._lifespan:
+                await _live(self.app, scope, receive, send)
+            else:
+                await self.app(scope, receive, send)
             return
-        await self.app(scope, receive, send)
-
-    async def _observe(self, scope: Scope, receive: Receive, send: Send) -> None:
-        exchange = _Exchange(scope, receive, send, self._endpoint)
-        token = _context.current.set(exchange.said)
+        exchange = _Exchange(scope, receive, send)
+        if self._endpoint is not None:
+            exchange.endpoint = self._endpoint
+        token = current.set(exchange.said)
         try:
             await self.app(scope, exchange.receive, exchange.send)
         except asyncio.CancelledError:
@@ -88,59 +84,44 @@ class MaltiMiddleware:
             exchange.end((exchange.status or _CLIENT_GONE) if left else _SERVER_ERROR)
             raise
         else:
-            exchange.end(exchange.status or (_CLIENT_GONE if exchange.left_at else _SERVER_ERROR))
+            if not exchange.ended:
+                gone = _CLIENT_GONE if exchange.left_at else _SERVER_ERROR
+                exchange.end(exchange.status or gone)
         finally:
-            _context.current.reset(token)
+            current.reset(token)
 
 
 class _Exchange:
-    """One request and its answer, on their way through the middleware."""
+    """One request and its answer, on their way through the middleware.
 
-    __slots__ = (
-        "_endpoint",
-        "_inner_receive",
-        "_inner_send",
-        "_kept",
-        "_look",
-        "_path",
-        "_receiving",
-        "_root",
-        "_scope",
-        "_started",
-        "_trailers",
-        "ended",
-        "left_at",
-        "said",
-        "status",
-    )
+    What is seldom needed is of the class, for each attribute that is set costs every request.
+    """
 
-    def __init__(
-        self,
-        scope: Scope,
-        receive: Receive,
-        send: Send,
-        endpoint: Callable[[Scope], str | None] | None,
-    ) -> None:
+    #: 0 until the answer starts.
+    status = 0
+    ended = False
+    #: When the client left, as far as anybody was told; else 0.
+    left_at = 0
+    #: The middleware's `endpoint`.
+    endpoint: Callable[[Scope], str | None] | None = None
+    #: Messages that a look received and the application has not.
+    _kept: deque[Message] | None = None
+    _receiving = False
+    _look: asyncio.Task[None] | None = None
+    _looked = False
+    _trailers = False
+    _root = ""
+
+    def __init__(self, scope: Scope, receive: Receive, send: Send) -> None:
         self._started = perf_counter_ns()
         self._scope = scope
         self._inner_receive = receive
         self._inner_send = send
-        self._endpoint = endpoint
         # As on entry: routers below may change both.
         self._path: str = scope["path"]
-        self._root: str = scope.get("root_path") or ""
-        #: Messages that a look received and the application has not.
-        self._kept: deque[Message] = deque()
-        self._receiving = False
-        self._look: asyncio.Task[None] | None = None
-        self._trailers = False
-        #: 0 until the answer starts.
-        self.status = 0
-        self.ended = False
-        #: When the client left, as far as anybody was told; else 0.
-        self.left_at = 0
-        self.said = _context.Said()
-        scope[_MARK] = self.said
+        if root := scope.get("root_path"):
+            self._root = root
+        self.said = scope[MARK] = Said()
         # Middleware below may copy the scope; what it sets in this object is seen here all the
         # same.
         if scope.get("state") is None:
@@ -167,21 +148,20 @@ class _Exchange:
         """No coroutine of its own: one more a message would cost more than all the rest here."""
         kind = message["type"]
         if kind == "http.response.body":
-            if not message.get("more_body", False) and not self._trailers:
+            if not (self._trailers or message.get("more_body")):
                 self.end(self.status)
         elif kind == "http.response.start":
-            if not self.left_at and perf_counter_ns() - self._started >= _LOOK_AFTER_NS:
+            late = perf_counter_ns() - self._started >= _LOOK_AFTER_NS
+            if late and not (self.left_at or self._looked):
                 return self._look_and_start(message)
-            self._start(message)
+            self.status = _CLIENT_GONE if self.left_at else message["status"]
+            if "trailers" in message:
+                self._trailers = message["trailers"]
         elif kind == "http.response.pathsend" or (
-            kind == "http.response.trailers" and not message.get("more_trailers", False)
+            kind == "http.response.trailers" and not message.get("more_trailers")
         ):
             self.end(self.status)
         return self._inner_send(message)
-
-    def _start(self, message: Message) -> None:
-        self.status = _CLIENT_GONE if self.left_at else message["status"]
-        self._trailers = message.get("trailers", False)
 
     async def _look_and_start(self, message: Message) -> None:
         """Before a late answer starts, one look, without waiting, whether its client is there.
@@ -192,8 +172,8 @@ class _Exchange:
         if not self._receiving and self._look is None:
             with contextlib.suppress(RuntimeError):  # another event loop than asyncio's
                 await self._peek(asyncio.get_running_loop())
-        self._start(message)
-        await self._inner_send(message)
+        self._looked = True
+        await self.send(message)
 
     async def _peek(self, loop: asyncio.AbstractEventLoop) -> None:
         look = self._look = loop.create_task(self._keep())
@@ -211,9 +191,10 @@ class _Exchange:
 
     async def _keep(self) -> None:
         # The rest of the body, if nobody has read it, comes before the news that the client left.
-        while not (self._kept and self._kept[-1].get("more_body", False)):
+        kept = self._kept = self._kept or deque()
+        while not (kept and kept[-1].get("more_body")):
             message = await self._inner_receive()
-            self._kept.append(message)
+            kept.append(message)
             self._note(message)
             if self.left_at:
                 return
@@ -225,35 +206,18 @@ class _Exchange:
         self.ended = True
         elapsed = (self.left_at or perf_counter_ns()) - self._started
         try:
-            self._report(status, elapsed // 1000)
+            scope, said = self._scope, self.said
+            endpoint = None
+            if said.route is None and is_unrouted(scope):
+                if self.endpoint is not None:
+                    endpoint = self.endpoint(scope)
+                elif not self._root:
+                    endpoint = self._path
+            if not endpoint:
+                endpoint = endpoint_of(scope, self._path, self._root, said.route)
+            record_scope(SCOPE_NAMES, scope, vars(said), endpoint, status, elapsed // 1000)
         except Exception as error:
-            _record.lost(error)
-
-    def _report(self, status: int, microseconds: int) -> None:
-        scope, said = self._scope, self.said
-        state = scope.get("state")
-        if not isinstance(state, dict):  # of a framework that keeps something else there
-            state = {}
-        headers = scope["headers"]
-        peer = scope.get("client")
-        consumer, context, endpoint = said.settled(state.get if state else None)
-        if context is None and isinstance(state.get("context"), str):
-            context = state["context"]  # as malti-telemetry's README says it
-        matched = said.route or scope.get("endpoint")
-        if endpoint is None and self._endpoint is not None and matched is None:
-            endpoint = self._endpoint(scope)
-        _record.record_request(
-            scope["method"],
-            _record.text(endpoint)
-            or _routes.endpoint_of(scope, self._path, self._root, said.route),
-            status,
-            microseconds,
-            _record.text(consumer),
-            _record.text(context),
-            headers,
-            scope.get("query_string") or b"",
-            peer[0] if peer else None,
-        )
+            lost(error)
 
 
 async def _live(app: App, scope: Scope, receive: Receive, send: Send) -> None:
