@@ -262,10 +262,11 @@ impl Api {
                 }
                 (self.dict_get_item_with_error)(dictionary, self.name(names, place))
             };
-            let state = entry(scope, Name::State);
-            if !self.is_none(entry(said, Name::Own)) {
+            let (method, headers) = (entry(scope, Name::Method), entry(scope, Name::Headers));
+            if method.is_null() || headers.is_null() || !self.is_none(entry(said, Name::Own)) {
                 return None;
             }
+            let state = entry(scope, Name::State);
             let own = |place, of_state| match entry(said, place) {
                 said if self.is_none(said) => entry(state, of_state),
                 said => said,
@@ -277,7 +278,7 @@ impl Api {
             let own_endpoint = own(Name::Endpoint, Name::StateEndpoint);
             let call = RawCall {
                 created_at_us,
-                method: self.text_or_none(entry(scope, Name::Method))?,
+                method: self.text(method)?,
                 endpoint: match self.text_or_none(own_endpoint)? {
                     [] => self.text(endpoint)?,
                     own => own,
@@ -295,9 +296,8 @@ impl Api {
                 client if self.is_none(client) => &[],
                 client => self.text_or_none((self.tuple_get_item)(client, 0))?,
             };
-            let headers = entry(scope, Name::Headers);
-            // A dictionary of another kind, or a name that it could not look up.
-            if headers.is_null() || !(self.err_occurred)().is_null() {
+            // A mapping of another kind, or a client that is no tuple.
+            if !(self.err_occurred)().is_null() {
                 return None;
             }
             self.record_call(call, headers, query, peer)

@@ -220,3 +220,7 @@ libmalti.record("GET", "/", Evil(), 1)
 """
     done = script(code, receiver.url)
     assert "KeyboardInterrupt" in done.stderr and done.returncode != 0
+
+
+def test_a_scope_is_recorded_the_same_whichever_way(receiver: Receiver) -> None:
+    run("import scopes", "builtin", receiver)
