@@ -34,7 +34,7 @@ help: ## list the targets
 		while IFS=: read -r name text; do printf '  %-12s %s\n' "$$name" "$$text"; done
 
 .PHONY: demo
-demo: receiver lib $(NOX) ## run two real servers, send requests, compare what arrived (KEEP=1: leave the page up)
+demo: receiver lib $(NOX) ## run real servers, send requests, compare what arrived (KEEP=1: leave the page up)
 	@$(NOX) --session demo -- $(if $(KEEP),--keep)
 
 # rustc applies no LTO to a build that also makes an rlib, so the shipped library is built apart.

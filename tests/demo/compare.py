@@ -48,7 +48,7 @@ def records(
     return problems
 
 
-def ledgers(requests: list[Request], ledgers: dict[str, dict[str, Any]]) -> list[str]:
+def ledgers(requests: list[Request], ledgers: dict[str, dict[str, int]]) -> list[str]:
     problems = []
     for service, ledger in ledgers.items():
         mine = [request for request in requests if request.service == service]

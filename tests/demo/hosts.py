@@ -1,4 +1,4 @@
-"""The demo's processes: the receiver and the two servers."""
+"""The demo's processes: the receiver and the servers."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ import signal
 import subprocess
 import sys
 import tempfile
+from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 ROOT = Path(__file__).resolve().parents[2]
 EXAMPLES = ROOT / "bindings" / "c" / "examples"
@@ -22,7 +22,7 @@ LIBRARY = Path(
     or RELEASE / ("libmalti.dylib" if sys.platform == "darwin" else "libmalti.so")
 )
 RECEIVER = Path(os.environ.get("MALTI_RECEIVER") or RELEASE / "malti")
-START_WITHIN_S = 20
+START_WITHIN_S = 60
 STOP_WITHIN_S = 15
 
 
@@ -80,7 +80,7 @@ class Process:
 
 
 class Host(Process):
-    """One of the two servers."""
+    """One of the servers."""
 
     def __init__(self, service: str, title: str, command: list[str], env: dict[str, str]) -> None:
         super().__init__(service, command, env)
@@ -92,16 +92,20 @@ class Host(Process):
             raise CouldNotRun(f"{self.name}: its first line is not READY <port>")
         return int(port)
 
-    def ledger(self) -> dict[str, Any]:
-        """Ends the server, which prints its ledger last."""
+    def ledger(self) -> dict[str, int]:
+        """Ends the server, whose processes print their ledgers last; the sum of the figures."""
         status, rest = self.end()
-        try:
-            ledger: dict[str, Any] = json.loads(rest.strip().splitlines()[-1])
-        except (IndexError, ValueError):
-            status = status or 1
         if status != 0:
             how = signal.Signals(-status).name if status < 0 else f"status {status}"
             raise CouldNotRun(f"{self.name} did not end well: {how}{self.complaints()}")
+        ledger: Counter[str] = Counter()
+        try:
+            for line in rest.splitlines():
+                ledger.update({k: v for k, v in json.loads(line).items() if isinstance(v, int)})
+        except ValueError:
+            ledger.clear()
+        if not ledger:
+            raise CouldNotRun(f"{self.name} left no ledger but {rest!r}{self.complaints()}")
         return ledger
 
 

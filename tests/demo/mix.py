@@ -6,11 +6,14 @@ import random
 from dataclasses import dataclass, field
 from itertools import chain, cycle
 
-SHOP, STOCK = "shop-python", "stock-c"
+SHOP, REVIEWS, BILLING, STOCK = "shop-fastapi", "reviews-flask", "billing-django", "stock-c"
 NODE = "demo-node"
-# How long shop.py and bindings/c/examples/stock.c take at least for these.
+# How long shop.py, reviews.py, billing.py and bindings/c/examples/stock.c take at least for these.
 SEARCH_TAKES_MS = 80
 EXPORT_TAKES_MS = 150
+DIGEST_TAKES_MS = 90
+BILLS_EXPORT_TAKES_MS = 90
+TOTAL_TAKES_MS = 60
 REPORT_TAKES_MS = 120
 
 ACME, GLOBEX = "Bearer acme-token", "Bearer globex-token"
@@ -113,6 +116,46 @@ KINDS = (
     Kind(SHOP, 4, "GET", "/invoices/{n}", "/invoices/{number}", 500),
     Kind(SHOP, 5, "GET", "/wp-login.php", "/wp-login.php", 404),
     Kind(SHOP, 8, "GET", "/health", "/health"),
+    Kind(REVIEWS, 30, "GET", "/reviews", "/reviews"),
+    Kind(REVIEWS, 10, "HEAD", "/reviews", "/reviews"),
+    Kind(REVIEWS, 20, "GET", "/reviews/{n}", "/reviews/{review_id}"),
+    Kind(REVIEWS, 5, "GET", "/reviews/100{n}", "/reviews/{review_id}", 404),
+    Kind(REVIEWS, 4, "PATCH", "/reviews", "/reviews", 405),
+    Kind(REVIEWS, 8, "GET", "/digest", "/digest", at_least_ms=DIGEST_TAKES_MS),
+    Kind(REVIEWS, 8, "POST", "/reviews", "/reviews", 201, GLOBEX, "globex", "review, {id}", b"{}"),
+    Kind(REVIEWS, 4, "POST", "/reviews", "/reviews", 201, "Bearer x", None, "review, {id}", b"{}"),
+    Kind(REVIEWS, 10, "PUT", "/reviews/{n}/votes/v{n}", "/reviews/{review_id}/votes/{voter}"),
+    Kind(REVIEWS, 6, "DELETE", "/reviews/1/votes/v{n}", "/reviews/{review_id}/votes/{voter}", 204),
+    Kind(REVIEWS, 6, "GET", "/reported/2024/{n}", "/reported/{page}", 200, ACME, "acme"),
+    Kind(REVIEWS, 4, "GET", "/reported/2024/{n}", "/reported/{page}", 401),
+    Kind(REVIEWS, 4, "GET", "/reported/2024/{n}", "/reported/{page}", 403, GLOBEX, "globex"),
+    Kind(REVIEWS, 4, "GET", "/stars/bolt-m{n}", "/stars/{sku}", 500),
+    Kind(REVIEWS, 4, "GET", "/phpinfo.php", "/phpinfo.php", 404),
+    Kind(REVIEWS, 6, "GET", "/health", "/health"),
+    Kind(BILLING, 30, "GET", "/bills/", "/bills/"),
+    Kind(BILLING, 10, "HEAD", "/bills/", "/bills/"),
+    # Django sends the client to the path with a slash, which is another request.
+    Kind(BILLING, 4, "GET", "/bills", "/bills", 301),
+    Kind(BILLING, 20, "GET", "/bills/{n}/", "/bills/{bill_id}/"),
+    Kind(BILLING, 5, "GET", "/bills/100{n}/", "/bills/{bill_id}/", 404),
+    Kind(BILLING, 4, "PATCH", "/bills/", "/bills/", 405),
+    Kind(BILLING, 10, "GET", "/totals/202{n}/", "/totals/{year}/", at_least_ms=TOTAL_TAKES_MS),
+    Kind(BILLING, 6, "GET", "/export/", "/export/", at_least_ms=BILLS_EXPORT_TAKES_MS),
+    Kind(BILLING, 8, "POST", "/bills/", "/bills/", 201, ACME, "acme", "bill, {id}", b"{}"),
+    Kind(BILLING, 4, "POST", "/bills/", "/bills/", 201, "Bearer x", None, "bill, {id}", b"{}"),
+    Kind(
+        *(BILLING, 10, "PUT", "/accounts/a{n}/payments/{n}/"),
+        "/accounts/{account}/payments/{payment_id}/",
+    ),
+    Kind(
+        *(BILLING, 6, "DELETE", "/accounts/a{n}/payments/{n}/"),
+        *("/accounts/{account}/payments/{payment_id}/", 204),
+    ),
+    Kind(BILLING, 4, "GET", "/audit/", "/audit/", 401),
+    Kind(BILLING, 4, "GET", "/audit/", "/audit/", 403, GLOBEX, "globex"),
+    Kind(BILLING, 4, "GET", "/refunds/r{n}/", "/refunds/{number}/", 500),
+    Kind(BILLING, 4, "GET", "/.git/config", "/.git/config", 404),
+    Kind(BILLING, 6, "GET", "/health", "/health"),
     Kind(STOCK, 40, "GET", "/items", "/items"),
     Kind(STOCK, 24, "GET", "/items/bolt-m8", "/items/{sku}"),
     Kind(STOCK, 24, "GET", "/items/hinge-70", "/items/{sku}"),

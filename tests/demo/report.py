@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+from collections import Counter
+from collections.abc import Sequence
 from typing import Any, TextIO
 
 from mix import Request
@@ -29,11 +31,13 @@ class Report:
     def _dim(self, text: str) -> str:
         return self._paint("2", text)
 
-    def heading(self, count: int, seconds: float) -> None:
-        self._say(f"\n{count} requests to two servers in {seconds:.1f} s, and what arrived of them")
+    def heading(self, count: int, servers: int, seconds: float) -> None:
+        self._say(
+            f"\n{count} requests to {servers} servers in {seconds:.1f} s, and what arrived of them"
+        )
 
     def service(
-        self, name: str, title: str, summary: dict[str, Any], ledger: dict[str, Any]
+        self, name: str, title: str, summary: dict[str, Any], ledger: dict[str, int]
     ) -> None:
         self._say(f"\n{self._bold(name)}  {self._dim(title)}\n")
         rows: list[tuple[str, ...]] = [("endpoint", "method", "count", "5xx", "p50", "p95", "p99")]
@@ -59,7 +63,20 @@ class Report:
             f" {ledger['bytes_sent'] / 1000:.1f} kB, {ledger['retries']} retries"
         )
 
-    def _table(self, rows: list[tuple[str, ...]], left: int) -> None:
+    def arrivals(
+        self, titles: dict[str, str], requests: list[Request], arrived: list[dict[str, Any]]
+    ) -> None:
+        """How many records each server had to deliver, and how many came."""
+        expected = Counter(request.service for request in requests if request.record)
+        came = Counter(row["service"] for row in arrived)
+        rows = [("service", "server", "expected", "arrived")]
+        rows += [
+            (name, title, str(expected[name]), str(came[name])) for name, title in titles.items()
+        ]
+        self._say()
+        self._table(rows, left=2)
+
+    def _table(self, rows: Sequence[tuple[str, ...]], left: int) -> None:
         """The first row is the head; the first `left` columns are text, the others figures."""
         widths = [max(map(len, column)) for column in zip(*rows)]
         for number, row in enumerate(rows):

@@ -1,4 +1,4 @@
-"""Runs two real servers, sends them real requests and compares what arrived with what was sent.
+"""Runs real servers, sends them real requests and compares what arrived with what was sent.
 
 Ends with 0 if every record is there with the right fields, 1 if not, 2 if it could not run.
 """
@@ -25,7 +25,15 @@ import mix
 import report
 from hosts import CouldNotRun, Host, Receiver, build_stock, environment
 
-KEYS = {mix.SHOP: "demo-key-of-the-shop", mix.STOCK: "demo-key-of-the-stock"}
+HERE = Path(__file__).parent
+PYTHON = f"Python {sys.version_info[0]}.{sys.version_info[1]}"
+# The Python applications: service, program in this folder, title.
+APPS = (
+    (mix.SHOP, "shop.py", f"FastAPI under uvicorn, {PYTHON}"),
+    (mix.REVIEWS, "reviews.py", f"Flask under waitress, {PYTHON}"),
+    (mix.BILLING, "billing.py", f"Django under gunicorn, two workers, {PYTHON}"),
+)
+KEYS = {service: f"demo-key-of-{service}" for service in (*(app[0] for app in APPS), mix.STOCK)}
 WORKERS = 8
 REQUEST_WITHIN_S = 20
 DROPPED = (http.client.RemoteDisconnected, BrokenPipeError, ConnectionResetError)
@@ -123,14 +131,11 @@ def run(options: argparse.Namespace) -> bool:
         program, stock_title = build_stock(folder, options.server)
         receiver = stack.enter_context(ended(Receiver(KEYS)))
         url = receiver.url()
-        shop_program = [sys.executable, str(Path(__file__).with_name("shop.py"))]
-        shop_title = f"FastAPI under uvicorn, Python {sys.version_info[0]}.{sys.version_info[1]}"
+        programs = [(who, title, [sys.executable, str(HERE / name)]) for who, name, title in APPS]
+        programs.append((mix.STOCK, stock_title, [str(program)]))
         hosts = [
             stack.enter_context(ended(Host(service, title, command, settings(service, url))))
-            for service, title, command in (
-                (mix.SHOP, shop_title, shop_program),
-                (mix.STOCK, stock_title, [str(program)]),
-            )
+            for service, title, command in programs
         ]
         ports = {host.name: host.port() for host in hosts}
 
@@ -144,10 +149,11 @@ def run(options: argparse.Namespace) -> bool:
         problems += compare.records(requests, arrived, (started, over))
         problems += compare.ledgers(requests, ledgers)
 
-        show.heading(len(sent), over - started)
+        show.heading(len(sent), len(hosts), over - started)
         summary = fetch(f"{url}/api/summary")
         for host in hosts:
             show.service(host.name, host.title, summary, ledgers[host.name])
+        show.arrivals({host.name: host.title for host in hosts}, requests, arrived)
         show.verdict(problems, requests, arrived)
         if options.keep:
             show.page(url)

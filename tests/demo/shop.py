@@ -1,21 +1,11 @@
-"""The demo's first server: a FastAPI shop. Its only telemetry is the line that adds the middleware.
-
-Run as a program it serves on a free loopback port and prints `READY <port>`, and at its end the
-ledger as JSON.
-"""
+"""The demo's FastAPI server: a shop. Its only telemetry is the line that adds the middleware."""
 
 from __future__ import annotations
 
 import asyncio
-import atexit
-import json
-import signal
-import socket
-import sys
 from collections.abc import AsyncIterator
 
-import libmalti
-import uvicorn
+import serving
 from fastapi import APIRouter, FastAPI, HTTPException, Request, Response
 from fastapi.responses import StreamingResponse
 from malti_telemetry.middleware import MaltiMiddleware
@@ -108,18 +98,5 @@ app.include_router(carts)
 app.mount("/admin", admin)
 
 
-def main() -> None:
-    # Exit hooks run backwards: before the first request, this comes ahead of libmalti's own, and so
-    # sees the final figures.
-    atexit.register(lambda: print(json.dumps(libmalti.stats()), flush=True))
-    # uvicorn finishes its requests on SIGTERM, then raises the signal again. The default handler
-    # would end the process right there; this one lets the exit hooks run.
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit())
-    listener = socket.create_server(("127.0.0.1", 0))
-    print(f"READY {listener.getsockname()[1]}", flush=True)
-    config = uvicorn.Config(app, log_level="critical", access_log=False)
-    uvicorn.Server(config).run(sockets=[listener])
-
-
 if __name__ == "__main__":
-    main()
+    serving.under_uvicorn(app)
