@@ -13,13 +13,11 @@ from collections.abc import Generator, Iterable, Mapping
 from typing import Any, NamedTuple, Union
 
 from . import _children, _library, _log
+from ._flush import milliseconds
 
 Setting = Union[str, int, float, bool, "os.PathLike[str]", Iterable[str], None]
 
 _ERROR_BYTES = 1024
-_MAX_MS = 3_600_000
-# The longest that a signal's handler waits for a flush.
-_SLICE_S = 0.1
 
 
 class Rules(NamedTuple):
@@ -40,10 +38,6 @@ def _as_text(value: Setting) -> str:
     if isinstance(value, Iterable):
         return ",".join(map(str, value))
     raise TypeError(f"a setting is text, a number, a bool, a path or a list, not {value!r}")
-
-
-def milliseconds(seconds: float) -> int:
-    return max(0, min(_MAX_MS, round(seconds * 1000)))
 
 
 class Config:
@@ -248,22 +242,6 @@ class Client:
         while self._owners > 1:
             self.release(0)
         self.release(timeout, for_good=True)
-
-    def flush(self, timeout: float) -> bool:
-        """In slices, between which a signal's handler runs: Ctrl-C need not wait for a server."""
-        until = time.monotonic() + milliseconds(timeout) / 1000
-        ticket = ctypes.c_uint64()
-        status = _library.flush_begin(ticket)
-        try:
-            while status == _library.OK:
-                left = max(0.0, until - time.monotonic())
-                status = _library.flush_wait(ticket.value, milliseconds(min(left, _SLICE_S)))
-                if status != _library.ERR_TIMED_OUT or not left:
-                    break
-                status = _library.OK
-        finally:
-            _log.pull()
-        return status >= 0
 
     def setting(self, key: str) -> str:
         """A key's value; before the start the one that it would have."""
