@@ -160,7 +160,10 @@ class Client:
 
     def init(self, settings: Mapping[str, Setting]) -> bool:
         with self._locked():
-            self._init({**self._settings, **settings})
+            try:
+                self._init({**self._settings, **settings})
+            except RuntimeError as error:
+                raise RuntimeError(f"{error}; libmalti.shutdown() comes first") from None
             return self.recording
 
     def acquire(self) -> bool:
