@@ -1,8 +1,7 @@
 """Log lines in a host whose handlers record requests themselves, or hold locks."""
 
-from harness import Receiver, script
-
 import pytest
+from harness import Receiver, script
 
 
 def test_a_handler_that_records_is_not_called_from_itself(receiver: Receiver) -> None:

@@ -1,4 +1,4 @@
-"""Servers that start their workers anew rather than fork them: each delivers everything of its own."""
+"""Servers that start their workers anew rather than fork them: each delivers its own."""
 
 import json
 import os

@@ -1,12 +1,10 @@
 """The end of a child of multiprocessing, and of a worker of Celery's.
 
-Where a child was forked it leaves by `os._exit`, and no atexit hook of its parent's runs (before Python
-3.13 none at all); but what is registered as a finalizer of multiprocessing does. Everything here
-looks at modules that are loaded already: without multiprocessing there is no such child, and
-importing it would take longer than we do.
-
-Celery's fork of multiprocessing, billiard, lets a worker of its pool leave by `os._exit` without any
-of this; but Celery sends a signal first.
+Where a child was forked it leaves by `os._exit`, and no atexit hook of its parent's runs (before
+Python 3.13 none at all); but what is registered as a finalizer of multiprocessing does. A worker of
+Celery's leaves without even that, but a signal of Celery's own comes first. Everything here looks
+at modules that are loaded already: without multiprocessing there is no such child, and importing it
+would take longer than we do.
 """
 
 from __future__ import annotations

@@ -33,8 +33,8 @@ class _Flush:
         self._over = self._status != _library.OK
 
     def look(self, wait: float = 0.0) -> float:
-        """Waits for its end at most `wait` seconds. 0: it is over. Else the seconds for which others
-        may go on before the next look.
+        """Waits for its end at most `wait` seconds. 0: it is over. Else the seconds for which
+        others may go on before the next look.
         """
         if self._over:
             return 0.0

@@ -1,5 +1,5 @@
-"""Tasks of Celery's, with a folder as the broker. Run as a program, `tasks.py NAME…` asks for one of
-each name.
+"""Tasks of Celery's, with a folder as the broker. Run as a program, `tasks.py NAME…` asks for one
+of each name.
 """
 
 import os
@@ -22,7 +22,7 @@ app.conf.broker_transport_options = {
 }
 
 
-@app.task(name="tasks.work")  # type: ignore[misc]
+@app.task(name="tasks.work")
 def work(name: str) -> None:
     libmalti.record("TASK", "tasks.work", 200, 1, name, str(os.getpid()))
     (FOLDER / f"{name}.done").touch()
