@@ -22,7 +22,7 @@ app.conf.broker_transport_options = {
 }
 
 
-@app.task(name="tasks.work")
+@app.task(name="tasks.work")  # type: ignore[untyped-decorator]
 def work(name: str) -> None:
     libmalti.record("TASK", "tasks.work", 200, 1, name, str(os.getpid()))
     (FOLDER / f"{name}.done").touch()
