@@ -62,7 +62,9 @@ def reference(session: nox.Session) -> dict[str, str]:
     return {"MALTI_REFERENCE": str(folder)}
 
 
-def pytest(session: nox.Session, *places: str, packages: Sequence[str] = ("test", "wheel")) -> None:
+def pytest(
+    session: nox.Session, *places: str, packages: Sequence[str] = ("test", "wheel", "worker")
+) -> None:
     files = session.posargs or [str(path) for place in places for path in sorted(ROOT.glob(place))]
     if not files:
         session.error("there is no test to run")

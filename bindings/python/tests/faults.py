@@ -1,18 +1,26 @@
 """What the rows of the fault matrix share: servers that fail, and the account of the records."""
 
 import http.client
+import itertools
 import json
 import re
 import socket
 import sys
+import threading
+import time
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from harness import HERE, PATIENCE, Process, Receiver, environment
+from harness import HERE, PATIENCE, Process, Receiver, environment, until
 
 # As a host would be configured: records wait for each other.
 PATIENT = {"MALTI_BATCH_SIZE": "500", "MALTI_BATCH_INTERVAL": "60"}
+# Of a server.
+WORKERS = 2
+# Requests of each worker, and in all.
+SHARE = 5
+REQUESTS = 40
 
 
 def account(
@@ -121,3 +129,47 @@ def port_in(lines: Iterable[str]) -> int:
         if found:
             return int(found.group(1))
     return 0
+
+
+class Requests:
+    """Requests from several sides at once, until each worker has had its share."""
+
+    def __init__(self, port: int) -> None:
+        self._port = port
+        self._numbers = itertools.count()
+        self.names: list[str] = []
+        self.workers: Counter[int] = Counter()
+        self._failure = ""
+
+    def run(self) -> None:
+        threads = [threading.Thread(target=self._ask) for _ in range(4)]
+        for thread in threads:
+            thread.start()
+        try:
+            until("both workers to answer", lambda: self._failure or self._enough())
+        finally:
+            self._failure = self._failure or ("" if self._enough() else "given up")
+            for thread in threads:
+                thread.join(PATIENCE)
+        assert not self._failure, self._failure
+
+    def _enough(self) -> bool:
+        shares = [count for count in self.workers.values() if count >= SHARE]
+        return len(shares) >= WORKERS and sum(self.workers.values()) >= REQUESTS
+
+    def _ask(self) -> None:
+        while not self._failure and not self._enough():
+            name = f"request-{next(self._numbers)}"
+            try:
+                connection = http.client.HTTPConnection("127.0.0.1", self._port, timeout=PATIENCE)
+                connection.request("GET", "/", headers={"X-Consumer-Id": name})
+                response = connection.getresponse()
+                assert response.status == 200, response.status
+                self.workers[int(response.read())] += 1
+                connection.close()
+                self.names.append(name)
+            except ConnectionRefusedError:
+                # Some servers bind their port long before a worker listens.
+                time.sleep(0.02)
+            except Exception as error:
+                self._failure = repr(error)

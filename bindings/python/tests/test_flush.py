@@ -8,7 +8,7 @@ import textwrap
 from pathlib import Path
 
 import pytest
-from harness import App, Process, Receiver, environment, script, until
+from harness import App, Process, Receiver, environment, script
 
 PATIENT = {"MALTI_BATCH_SIZE": "500", "MALTI_BATCH_INTERVAL": "60"}
 
@@ -180,27 +180,3 @@ def test_a_worker_that_is_terminated(receiver: Receiver, method: str, tmp_path: 
     process = Process(command, environment(receiver.url, **PATIENT))
     assert (process.wait(), process.errors) == (0, [])
     assert [record["endpoint"] for record in receiver.records()] == ["/worker"]
-
-
-def test_granians_wsgi_workers(receiver: Receiver) -> None:
-    # They are children of multiprocessing, whose end is another subject.
-    pytest.importorskip("libmalti._children")
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    command = [sys.executable, "-m", "granian", "--interface", "wsgi", "--host", "127.0.0.1"]
-    command += ["--port", str(port), "--no-ws", "dying:app"]
-    process = Process(command, environment(receiver.url, **PATIENT))
-    app = App.__new__(App)
-    app.port = port
-
-    def answered() -> bool:
-        try:
-            return app.request("GET", "/a")[0] == 200
-        except OSError:
-            return False
-
-    until("granian", answered)
-    assert receiver.records() == []
-    process.stop()
-    assert len(receiver.records()) == 1

@@ -2,28 +2,19 @@
 deliver everything of their own, nothing arrives twice.
 """
 
-import http.client
-import itertools
 import json
 import multiprocessing
 import os
 import shutil
 import sys
-import threading
-import time
 from collections import Counter
 from pathlib import Path
 
 import pytest
-from faults import PATIENT, account, balance, control, port_in, run, served
-from harness import PATIENCE, Process, Receiver, environment, script, until
+from faults import PATIENT, WORKERS, Requests, account, balance, control, port_in, run, served
+from harness import Process, Receiver, environment, script, until
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
-
-WORKERS = 2
-# Of each worker, and in all.
-SHARE = 5
-REQUESTS = 40
 
 BIN = Path(sys.executable).parent
 UWSGI = shutil.which("uwsgi", path=str(BIN))
@@ -45,54 +36,12 @@ SERVERS = [
         [*GUNICORN, "-k", "uvicorn_worker.UvicornWorker", "--preload", "prefork:asgi"],
         True,
     ),
+    ("gunicorn gevent", [*GUNICORN, "-k", "gevent", "prefork:wsgi"], False),
+    ("gunicorn gevent", [*GUNICORN, "-k", "gevent", "--preload", "prefork:wsgi"], True),
     ("uvicorn", [*UVICORN, "prefork:asgi"], False),
     ("uWSGI", UWSGI_COMMAND, True),
     ("uWSGI", [*UWSGI_COMMAND, "--lazy-apps"], False),
 ]
-
-
-class Requests:
-    """Requests from several sides at once, until each worker has had its share."""
-
-    def __init__(self, port: int) -> None:
-        self._port = port
-        self._numbers = itertools.count()
-        self.names: list[str] = []
-        self.workers: Counter[int] = Counter()
-        self._failure = ""
-
-    def run(self) -> None:
-        threads = [threading.Thread(target=self._ask) for _ in range(4)]
-        for thread in threads:
-            thread.start()
-        try:
-            until("both workers to answer", lambda: self._failure or self._enough())
-        finally:
-            self._failure = self._failure or ("" if self._enough() else "given up")
-            for thread in threads:
-                thread.join(PATIENCE)
-        assert not self._failure, self._failure
-
-    def _enough(self) -> bool:
-        shares = [count for count in self.workers.values() if count >= SHARE]
-        return len(shares) >= WORKERS and sum(self.workers.values()) >= REQUESTS
-
-    def _ask(self) -> None:
-        while not self._failure and not self._enough():
-            name = f"request-{next(self._numbers)}"
-            try:
-                connection = http.client.HTTPConnection("127.0.0.1", self._port, timeout=PATIENCE)
-                connection.request("GET", "/", headers={"X-Consumer-Id": name})
-                response = connection.getresponse()
-                assert response.status == 200, response.status
-                self.workers[int(response.read())] += 1
-                connection.close()
-                self.names.append(name)
-            except ConnectionRefusedError:
-                # Some servers bind their port long before a worker listens.
-                time.sleep(0.02)
-            except Exception as error:
-                self._failure = repr(error)
 
 
 def consumers(receiver: Receiver) -> list[str]:

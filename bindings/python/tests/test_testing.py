@@ -247,3 +247,62 @@ def test_a_suite_of_an_application(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stdout
     assert "4 passed" in done.stdout
     assert "malti" not in (done.stdout + done.stderr).replace("libmalti", "").lower()
+
+
+# As pytest-forked and the like do: each test in a child, which leaves by `os._exit`.
+FORKS = """
+import os, warnings
+import pytest
+from _pytest.runner import runtestprotocol
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_protocol(item, nextitem):
+    warnings.simplefilter("ignore", DeprecationWarning)
+    child = os.fork()
+    if child == 0:
+        reports = runtestprotocol(item, log=False, nextitem=nextitem)
+        os._exit(0 if all(report.passed for report in reports) else 1)
+    item.failed = os.waitpid(child, 0)[1] != 0
+    for report in runtestprotocol(item, log=False, nextitem=nextitem):
+        item.ihook.pytest_runtest_logreport(report=report)
+    return True
+
+@pytest.fixture(autouse=True)
+def in_the_child(request):
+    yield
+    assert not getattr(request.node, "failed", False), "it failed in the child"
+"""
+
+FORKED = """
+import libmalti
+import pytest
+from libmalti.testing import capture
+
+@pytest.mark.parametrize("number", range(3))
+def test_block(number):
+    assert not libmalti.record("GET", "/outside", 200, 1)
+    with capture() as records:
+        libmalti.record("GET", f"/{number}", 200, 1)
+        assert [record.endpoint for record in records] == [f"/{number}"]
+    assert not libmalti.record("GET", "/outside", 200, 1)
+    assert [record.endpoint for record in records] == [f"/{number}"]
+"""
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
+def test_a_suite_whose_tests_are_forked(tmp_path: Path) -> None:
+    """Each of them runs in a child, then once more in the parent, whose client came and went."""
+    (tmp_path / "conftest.py").write_text(FORKS, "utf-8")
+    suite = tmp_path / "test_forked.py"
+    suite.write_text(FORKED, "utf-8")
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", str(suite)],
+        env=bare(),
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "3 passed" in done.stdout

@@ -13,9 +13,9 @@ from __future__ import annotations
 from typing import Any
 
 from . import _library
-from ._aflush import aflush
 from ._client import Setting, client
 from ._context import set_consumer, set_context, set_endpoint
+from ._flush import aflush, flush
 from ._record import record
 from ._sigterm import flush_on_sigterm
 
@@ -48,15 +48,6 @@ def init(**settings: Setting) -> bool:
     with other settings, which stay.
     """
     return client.init(settings)
-
-
-def flush(timeout: float = 5.0) -> bool:
-    """Waits until everything recorded so far is delivered, at most `timeout` seconds.
-
-    True: delivered, or counted as dropped, or no client runs. False: time is up or the server
-    refuses; nothing is lost by that. Blocks its thread (not the GIL); `aflush` is for event loops.
-    """
-    return client.flush(timeout)
 
 
 def shutdown(timeout: float | None = None) -> bool:

@@ -1,9 +1,10 @@
-"""The end of a child of multiprocessing.
+"""The end of a child of multiprocessing, and of a worker of Celery's.
 
-Where it was forked it leaves by `os._exit`, and no atexit hook of its parent's runs (before Python
-3.13 none at all); but what is registered as a finalizer of multiprocessing does. Everything here
-looks at modules that are loaded already: without multiprocessing there is no such child, and
-importing it would take longer than we do.
+Where a child was forked it leaves by `os._exit`, and no atexit hook of its parent's runs (before
+Python 3.13 none at all); but what is registered as a finalizer of multiprocessing does. A worker of
+Celery's leaves without even that, but a signal of Celery's own comes first. Everything here looks
+at modules that are loaded already: without multiprocessing there is no such child, and importing it
+would take longer than we do.
 """
 
 from __future__ import annotations
@@ -24,12 +25,17 @@ class Ending:
     def __init__(self, end: Callable[[], object]) -> None:
         self._end = end
         self._followed = False
+        self._signalled = False
         self._finalizer: Any = None
 
     def follow(self) -> None:
         """To be called in every process that may record: where the client starts, and in a child
         after a fork. Costs nothing the second time.
         """
+        signals = sys.modules.get("celery.signals")
+        if signals is not None and not self._signalled:
+            self._signalled = True
+            signals.worker_process_shutdown.connect(self._signal, weak=False)
         util = sys.modules.get("multiprocessing.util")
         if util is None:
             return
@@ -51,6 +57,9 @@ class Ending:
             self._wait()
         else:
             self._finalizer = util.Finalize(None, self._finalize, exitpriority=_LAST)
+
+    def _signal(self, **_: object) -> None:
+        self._end()
 
     def _finalize(self) -> None:
         # Before Python 3.13 finalizers run while threads of the child still do.

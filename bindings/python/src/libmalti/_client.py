@@ -13,13 +13,11 @@ from collections.abc import Generator, Iterable, Mapping
 from typing import Any, NamedTuple, Union
 
 from . import _children, _library, _log
+from ._flush import milliseconds
 
 Setting = Union[str, int, float, bool, "os.PathLike[str]", Iterable[str], None]
 
 _ERROR_BYTES = 1024
-_MAX_MS = 3_600_000
-# The longest that a signal's handler waits for a flush.
-_SLICE_S = 0.1
 
 
 class Rules(NamedTuple):
@@ -40,10 +38,6 @@ def _as_text(value: Setting) -> str:
     if isinstance(value, Iterable):
         return ",".join(map(str, value))
     raise TypeError(f"a setting is text, a number, a bool, a path or a list, not {value!r}")
-
-
-def milliseconds(seconds: float) -> int:
-    return max(0, min(_MAX_MS, round(seconds * 1000)))
 
 
 class Config:
@@ -119,32 +113,44 @@ class Client:
         self._lock = threading.RLock()
         self._ending = _children.Ending(self.end)
 
+    @contextlib.contextmanager
+    def _locked(self) -> Generator[None, None, None]:
+        """The lock, which does not nest, and no line is logged before it is given back."""
+        try:
+            with self._lock:
+                yield
+        finally:
+            _log.pull()
+
     def prepare(self, settings: Mapping[str, Setting]) -> None:
         """Settings for the start that is to come, over those of the environment."""
-        with self._lock:
+        with self._locked():
             if not self.started:
                 self._settings.update(settings)
             elif any(self._settings.get(key) != value for key, value in settings.items()):
-                _log.once("late", "settings that come after the client's start have no effect")
+                _log.note("late", "settings that come after the client's start have no effect")
 
     def start(self) -> None:
         """Starts the client, if nobody has, by the environment and what was prepared. Never raises:
         a bad setting is logged, and nothing is recorded.
         """
-        with self._lock:
-            if self.started:
-                return
-            try:
-                self._init(self._settings)
-            except RuntimeError as error:
-                # Another part of the process, in C perhaps, came first. Its client serves us too.
-                _log.once("start", f"the client that runs is used as it is: {error}")
-                self._config = Config(None)
-                self.rules = self._config.rules()
-                self.started = self.recording = True
-            except Exception as error:
-                self.started = True
-                _log.once("start", f"nothing is recorded: {error}")
+        with self._locked():
+            self._start()
+
+    def _start(self) -> None:
+        if self.started:
+            return
+        try:
+            self._init(self._settings)
+        except RuntimeError as error:
+            # Another part of the process, in C perhaps, came first. Its client serves us too.
+            _log.note("start", f"the client that runs is used as it is: {error}")
+            self._config = Config(None)
+            self.rules = self._config.rules()
+            self.started = self.recording = True
+        except Exception as error:
+            self.started = True
+            _log.note("start", f"nothing is recorded: {error}")
 
     def begun(self) -> bool:
         """Whether requests are recorded, after a start if there was none."""
@@ -153,18 +159,21 @@ class Client:
         return self.recording
 
     def init(self, settings: Mapping[str, Setting]) -> bool:
-        with self._lock:
-            self._init({**self._settings, **settings})
+        with self._locked():
+            try:
+                self._init({**self._settings, **settings})
+            except RuntimeError as error:
+                raise RuntimeError(f"{error}; libmalti.shutdown() comes first") from None
             return self.recording
 
     def acquire(self) -> bool:
         """One more owner of the client, which is started if need be. Never raises. True: there is
         one to give back.
         """
-        with self._lock:
+        with self._locked():
             before = self._owners
             if self._config is None or not self.started:
-                self.start()
+                self._start()
             elif self.recording:
                 with contextlib.suppress(RuntimeError):
                     self._take(self._config)
@@ -172,8 +181,7 @@ class Client:
 
     def _init(self, settings: Mapping[str, Setting]) -> None:
         config = Config(settings)
-        # Asked once before init, the core keeps its lines for us.
-        _log.pull()
+        _log.fetch()
         self._take(config)
         self._config, self._settings = config, dict(settings)
         self.rules = config.rules()
@@ -184,7 +192,6 @@ class Client:
     def _take(self, config: Config) -> None:
         message = ctypes.create_string_buffer(_ERROR_BYTES)
         status = _library.init(config.pointer, message, _ERROR_BYTES)
-        _log.pull()
         if status in (_library.OK, _library.ALREADY_RUNNING):
             self._owners += 1
             self.recording = True
@@ -218,7 +225,7 @@ class Client:
         """The client with these settings over the others, for a while; then all is as it was, and
         what the block started is stopped. RuntimeError: it records already.
         """
-        with self._lock:
+        with self._locked():
             if self.recording:
                 raise RuntimeError(f"a client is running, with the url {self.setting('url')!r}")
             before = self._settings, self._config, self.rules, self.started
@@ -226,8 +233,8 @@ class Client:
         try:
             yield
         finally:
+            self.end()
             with self._lock:
-                self.end()
                 self._settings, self._config, self.rules, self.started = before
 
     def _exit_timeout(self) -> float:
@@ -238,22 +245,6 @@ class Client:
         while self._owners > 1:
             self.release(0)
         self.release(timeout, for_good=True)
-
-    def flush(self, timeout: float) -> bool:
-        """In slices, between which a signal's handler runs: Ctrl-C need not wait for a server."""
-        until = time.monotonic() + milliseconds(timeout) / 1000
-        ticket = ctypes.c_uint64()
-        status = _library.flush_begin(ticket)
-        try:
-            while status == _library.OK:
-                left = max(0.0, until - time.monotonic())
-                status = _library.flush_wait(ticket.value, milliseconds(min(left, _SLICE_S)))
-                if status != _library.ERR_TIMED_OUT or not left:
-                    break
-                status = _library.OK
-        finally:
-            _log.pull()
-        return status >= 0
 
     def setting(self, key: str) -> str:
         """A key's value; before the start the one that it would have."""
@@ -280,6 +271,19 @@ class Client:
         self._ending.follow()
 
 
-client = Client()
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=client.after_fork)
+def _the_client() -> Client:
+    """The one of this interpreter and of the library that is loaded. It outlives this module: where
+    that is imported anew, as in notebooks, a second one would not know the owners of the first.
+    """
+    image = ctypes.cast(_library.init, ctypes.c_void_p).value  # type: ignore[arg-type]
+    kept = vars(_log.logger)
+    key = f"client of {image:#x}"
+    if key not in kept:
+        kept[key] = made = Client()
+        if hasattr(os, "register_at_fork"):
+            os.register_at_fork(after_in_child=made.after_fork)
+    found: Client = kept[key]
+    return found
+
+
+client = _the_client()

@@ -9,6 +9,8 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import logging
+import threading
+from collections import deque
 
 from . import _library
 
@@ -18,6 +20,8 @@ _LEVELS = {1: logging.ERROR, 2: logging.WARNING, 3: logging.INFO, 4: logging.DEB
 # Longer than any line that the library gives.
 _LINE_BYTES = 8192
 _said: set[str] = set()
+_waiting: deque[tuple[int, str]] = deque()
+_here = threading.local()
 
 
 def _next() -> tuple[int, str] | None:
@@ -29,20 +33,45 @@ def _next() -> tuple[int, str] | None:
     return _LEVELS.get(level.value, logging.INFO), line.value.decode("utf-8", "replace")
 
 
+def fetch() -> None:
+    """Takes the library's lines and logs none: for who holds a lock, since a handler has one too,
+    and who holds that may be about to record. Asked before init, it makes the library keep its
+    lines.
+    """
+    while line := _next():
+        _waiting.append(line)
+
+
 def pull() -> None:
-    """Logs the lines that wait. Asked before init, it makes the library keep its lines."""
-    while True:
-        line = _next()
-        if line is None:
-            return
-        _emit(*line)
+    """Logs the lines that wait. What they lead to in a handler, which may record, is left to the
+    next call: no handler is called from itself, or for ever.
+    """
+    if getattr(_here, "logging", False):
+        return
+    _here.logging = True
+    try:
+        fetch()
+        # Another thread may be at it as well.
+        with contextlib.suppress(IndexError):
+            for _ in range(len(_waiting)):
+                _emit(*_waiting.popleft())
+    finally:
+        _here.logging = False
+
+
+def note(kind: str, text: str) -> None:
+    """A warning of the binding itself, for the next `pull`, the first time that this kind occurs in
+    the process.
+    """
+    if kind not in _said:
+        _said.add(kind)
+        _waiting.append((logging.WARNING, text))
 
 
 def once(kind: str, text: str) -> None:
-    """Logs a warning of the binding itself, the first time that this kind occurs in the process."""
-    if kind not in _said:
-        _said.add(kind)
-        _emit(logging.WARNING, text)
+    """The same, logged now."""
+    note(kind, text)
+    pull()
 
 
 def _emit(level: int, text: str) -> None:

@@ -7,6 +7,7 @@ import signal
 from types import FrameType
 
 from ._client import client
+from ._flush import flush
 
 
 def flush_on_sigterm(timeout: float | None = None) -> None:
@@ -35,7 +36,7 @@ def flush_on_sigterm(timeout: float | None = None) -> None:
             limit = timeout
             if limit is None:
                 limit = float(client.setting("shutdown_timeout"))
-            client.flush(limit)
+            flush(limit)
         finally:
             if callable(earlier):
                 earlier(signum, frame)

@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import NamedTuple, overload
 
 from ._client import Setting, client
+from ._flush import flush
 
 __all__ = ["Record", "Records", "capture"]
 
@@ -95,7 +96,7 @@ class _File:
 
     def records(self) -> list[Record]:
         """All that was recorded before the call."""
-        if not client.flush(_PATIENCE_S):
+        if not flush(_PATIENCE_S):
             raise RuntimeError(f"records can't be written: {client.stats()['last_error']}")
         with self._lock, contextlib.suppress(FileNotFoundError), self._path.open("rb") as file:
             file.seek(self._read)

@@ -30,6 +30,8 @@ def report() -> None:
 
 # Registered before the client is started, so that it comes after the client's end.
 atexit.register(report)
+if "TEST_SIGTERM" in os.environ:
+    libmalti.flush_on_sigterm()
 (FOLDER / f"{os.getpid()}.loaded").touch()
 libmalti.record("GET", "/loaded", 200, 1, f"loaded-{os.getpid()}", str(os.getpid()))
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Callable, Generic, TypeVar
 
 from .._client import Setting, client
+from .._flush import flush
 from .buffer import ClientBuffer, TelemetryBuffer
 from .recording import keep
 from .statistics import get_malti_stats
@@ -116,4 +117,4 @@ class BatchSender:
 
 
 def _deliver() -> None:
-    client.flush(float(client.setting("shutdown_timeout")))
+    flush(float(client.setting("shutdown_timeout")))
