@@ -327,8 +327,8 @@ int32_t malti_shutdown(uint32_t timeout_ms);
  * Takes the oldest log line that waits: its text to `out` (as snprintf does: the length needed comes back, `out` is
  * always terminated) and its level (1 error, 2 warn, 3 info, 4 debug) to `level` where that is not NULL. 0: none
  * waits. Called once before malti_init, it makes the client keep its last 64 lines for this function instead of
- * writing them to standard error; what nobody took by the end of shutdown goes there after all. `out` should hold
- * 4096 bytes: a cut line is not given twice. Any thread.
+ * writing them to standard error. What the shutdown says can still be taken after it; what nobody took goes to
+ * standard error at the next malti_init. `out` should hold 4096 bytes: a cut line is not given twice. Any thread.
  */
 int32_t malti_log_next(int32_t *level,
                        char *out,

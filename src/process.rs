@@ -262,10 +262,15 @@ pub(crate) fn init(config: Config, callback: Option<HostLog>) -> Result<Started,
         LAST.set(leaked);
         leaked
     });
+    let before = SHELL.get().and_then(Shell::life);
     let shell = open(tenure).map_err(InitError::Unusable)?;
     tenure.owners.store(1, Ordering::Release);
     TENURE.set(tenure);
     drop(turn);
+    // Nobody can pull these any more.
+    if let Some(before) = before {
+        before.log.drain();
+    }
     shell.say_deferred();
     Ok(started)
 }
@@ -301,7 +306,7 @@ pub(crate) fn shutdown(timeout: Duration) -> Result<bool, Absent> {
     let all_settled = shell.stats().dropped_shutdown == 0;
     drop(ending);
     if let Some(log) = log {
-        log.drain();
+        log.say_deferred();
     }
     Ok(all_settled)
 }

@@ -37,5 +37,14 @@ int main(void)
     CHECK_INT(malti_shutdown(1000), MALTI_OK);
     CHECK_INT(malti_log_next(&level, line, sizeof line), 0);
     unlink(path);
+
+    /* The last word of a life can be taken after it. */
+    CHECK_INT(start(settings("url", "http://127.0.0.1:1", "api_key", "k", "service_name", "log", NULL)), MALTI_OK);
+    CHECK_INT(malti_record("GET", "/", 200, 0, NULL, NULL), MALTI_OK);
+    CHECK_INT(malti_shutdown(0), MALTI_ERR_TIMED_OUT);
+    bool said = false;
+    while (malti_log_next(&level, line, sizeof line) > 0)
+        said = said || strstr(line, "not delivered before shutdown: 1") != NULL;
+    CHECK(said);
     return test_end();
 }

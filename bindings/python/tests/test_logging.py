@@ -103,3 +103,24 @@ assert 0 < calls < 200, calls
         receiver.url,
     )
     assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_the_last_line_reaches_the_logger(receiver: Receiver) -> None:
+    done = script(
+        """
+import logging
+import libmalti
+lines = []
+class Keep(logging.Handler):
+    def emit(self, line): lines.append(line.getMessage())
+logger = logging.getLogger("libmalti")
+logger.addHandler(Keep())
+logger.propagate = False
+libmalti.init(url="http://127.0.0.1:1")
+libmalti.record("GET", "/", 200, 1)
+assert not libmalti.shutdown(0)
+assert "not delivered before shutdown: 1" in lines[-1], lines
+""",
+        receiver.url,
+    )
+    assert (done.returncode, done.stderr) == (0, "")
