@@ -7,7 +7,7 @@ import contextlib
 from collections import deque
 from collections.abc import Awaitable, MutableMapping
 from time import perf_counter_ns
-from typing import Any, Callable
+from typing import Any, Callable, overload
 
 from . import _context, _record, _routes
 from ._client import Setting, client
@@ -16,7 +16,10 @@ Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
-App = Callable[[Scope, Receive, Send], Awaitable[None]]
+# Litestar, Quart and asgiref have types of their own for scopes and messages, and all must fit.
+_Receive = Callable[[], Awaitable[Any]]
+_Send = Callable[[Any], Awaitable[None]]
+App = Callable[[Any, _Receive, _Send], Awaitable[None]]
 
 __all__ = ["MaltiMiddleware"]
 
@@ -46,7 +49,28 @@ class MaltiMiddleware:
     running.
     """
 
+    # Twice, for type checkers: Starlette's `add_middleware` gives the application by its place, and
+    # what else it takes must not have another `app` among the settings.
+    @overload
     def __init__(
+        self,
+        app: App,
+        /,
+        auto_inject_lifespan: bool = True,
+        *,
+        endpoint: Callable[[Scope], str | None] | None = None,
+        **settings: Setting,
+    ) -> None: ...
+    @overload
+    def __init__(
+        self,
+        *,
+        app: App,
+        auto_inject_lifespan: bool = True,
+        endpoint: Callable[[Scope], str | None] | None = None,
+        **settings: Setting,
+    ) -> None: ...
+    def __init__(  # type: ignore[misc]
         self,
         app: App,
         auto_inject_lifespan: bool = True,
@@ -60,7 +84,7 @@ class MaltiMiddleware:
         if settings:
             client.prepare(settings)
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+    async def __call__(self, scope: Any, receive: _Receive, send: _Send) -> None:
         kind = scope["type"]
         if kind == "http" and _MARK not in scope:
             if not client.started:

@@ -21,7 +21,7 @@ from .asgi import _off_the_loop
 __all__ = ["setup"]
 
 
-def setup(app: Sanic, **settings: Setting) -> None:
+def setup(app: Sanic[Any, Any], **settings: Setting) -> None:
     """Records each request of an application under its URI template, blueprints included, 405 too;
     the path where none matched. Before the application runs:
 
@@ -40,10 +40,10 @@ def setup(app: Sanic, **settings: Setting) -> None:
         client.prepare(settings)
     owned: list[bool] = []
 
-    async def start(_: Sanic) -> None:
+    async def start(_: Sanic[Any, Any]) -> None:
         owned.append(client.acquire())
 
-    async def stop(_: Sanic) -> None:
+    async def stop(_: Sanic[Any, Any]) -> None:
         if owned and owned.pop():
             await _off_the_loop(client.release)
 
