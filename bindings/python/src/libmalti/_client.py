@@ -37,13 +37,15 @@ def _as_text(value: Setting) -> str:
         return str(value)
     if isinstance(value, os.PathLike):
         return os.fspath(value)
-    if isinstance(value, Iterable):
+    # Of bytes a list would be made of numbers.
+    if isinstance(value, Iterable) and not isinstance(value, (bytes, bytearray)):
         return ",".join(map(str, value))
     raise TypeError(f"a setting is text, a number, a bool, a path or a list, not {value!r}")
 
 
 def milliseconds(seconds: float) -> int:
-    return max(0, min(_MAX_MS, round(seconds * 1000)))
+    # In this order "no number" is no time, and what is infinite the longest that there is.
+    return round(max(0, min(seconds * 1000, _MAX_MS)))
 
 
 class Config:
