@@ -55,6 +55,13 @@ assert libmalti.shutdown()
 
 
 @pytest.mark.parametrize("call", CALLS)
+@pytest.mark.parametrize("arguments", ['"GET", "/"', '"GET", "/", 200, 1, consumers="a"'])
+def test_a_wrong_call_names_the_function(receiver: Receiver, call: str, arguments: str) -> None:
+    said = run(f"try: record({arguments})\nexcept TypeError as e: print(e)", call, receiver)
+    assert said.startswith("record()")
+
+
+@pytest.mark.parametrize("call", CALLS)
 def test_what_is_refused_is_a_typeerror_or_counted(receiver: Receiver, call: str) -> None:
     run(
         """
