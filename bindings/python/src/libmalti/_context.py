@@ -6,8 +6,8 @@ request get a copy of the context but the same object, so what they set reaches 
 
 from __future__ import annotations
 
-from contextvars import ContextVar
-from typing import Callable
+from contextvars import ContextVar, Token
+from typing import Any, Callable
 
 
 class Said:
@@ -45,6 +45,15 @@ class Said:
 MARK = "libmalti"
 
 current: ContextVar[Said | None] = ContextVar("libmalti_request", default=None)
+
+
+def leave(token: Token[Any]) -> None:
+    """Takes back what set a variable, at the end of a coroutine."""
+    try:
+        token.var.reset(token)
+    except ValueError:
+        # One that nobody awaited to its end is closed by the garbage collector, in any context.
+        return
 
 
 def set_consumer(consumer: object | None) -> None:

@@ -102,7 +102,7 @@ class MaltiMiddleware:
         token = _context.current.set(exchange.said)
         try:
             await self.app(scope, exchange.receive, exchange.send)
-        except asyncio.CancelledError:
+        except (asyncio.CancelledError, GeneratorExit):
             # The server gives a request up when its client is gone, or when it stops.
             exchange.end(exchange.status or _CLIENT_GONE)
             raise
@@ -114,7 +114,7 @@ class MaltiMiddleware:
         else:
             exchange.end(exchange.status or (_CLIENT_GONE if exchange.left_at else _SERVER_ERROR))
         finally:
-            _context.current.reset(token)
+            _context.leave(token)
 
 
 class _Exchange:
@@ -310,8 +310,9 @@ async def _live(app: App, scope: Scope, receive: Receive, send: Send) -> None:
 async def _off_the_loop(work: Callable[[], object]) -> None:
     """Does what may wait on another thread, where that can be waited for."""
     try:
-        loop = asyncio.get_running_loop()
-    except RuntimeError:  # another event loop than asyncio's: at its end a short wait is no harm
+        done = asyncio.get_running_loop().run_in_executor(None, work)
+    except RuntimeError:
+        # Another event loop than asyncio's, or its threads have ended: then a short wait is no harm.
         work()
     else:
-        await loop.run_in_executor(None, work)
+        await done

@@ -76,7 +76,7 @@ class MaltiMiddleware:
         token = _context.current.set(exchange.said)
         try:
             response = await self.get_response(request)
-        except asyncio.CancelledError:
+        except (asyncio.CancelledError, GeneratorExit):
             # Django gives a request up when its client is gone.
             exchange.end(CLIENT_GONE)
             raise
@@ -84,7 +84,7 @@ class MaltiMiddleware:
             exchange.end(SERVER_ERROR)
             raise
         finally:
-            _context.current.reset(token)
+            _context.leave(token)
         return exchange.answered(response)
 
 
@@ -251,14 +251,14 @@ class _AsyncStream:
         token = _context.current.set(exchange.said)
         try:
             return await self._content.__anext__()  # type: ignore[no-any-return]
-        except (StopAsyncIteration, asyncio.CancelledError):
+        except (StopAsyncIteration, asyncio.CancelledError, GeneratorExit):
             exchange.end(exchange.status)
             raise
         except BaseException:
             exchange.end(SERVER_ERROR)
             raise
         finally:
-            _context.current.reset(token)
+            _context.leave(token)
 
     def close(self) -> None:
         self._exchange.end(self._exchange.status)

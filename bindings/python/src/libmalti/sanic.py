@@ -90,7 +90,7 @@ class _Handler:
         tokens = _answer.set(answer), _context.current.set(answer.exchange.said)
         try:
             await self._inner(request)
-        except asyncio.CancelledError:
+        except (asyncio.CancelledError, GeneratorExit):
             answer.cancelled()
             raise
         except BaseException:
@@ -99,8 +99,8 @@ class _Handler:
         else:
             answer.over()
         finally:
-            _answer.reset(tokens[0])
-            _context.current.reset(tokens[1])
+            for token in tokens:
+                _context.leave(token)
 
 
 class _Own:
