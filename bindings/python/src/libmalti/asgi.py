@@ -312,7 +312,7 @@ async def _off_the_loop(work: Callable[[], object]) -> None:
     try:
         done = asyncio.get_running_loop().run_in_executor(None, work)
     except RuntimeError:
-        # Another event loop than asyncio's, or its threads have ended: then a short wait is no harm.
+        # Another loop than asyncio's, or its threads have ended: then a short wait is no harm.
         work()
     else:
         await done
