@@ -25,11 +25,14 @@ class Said:
         self.route: str | None = None
 
     def settled(self, own: Callable[[str], object] | None = None) -> tuple[object, object, object]:
-        """Consumer, context, endpoint: what was set by function, else in the framework's object."""
+        """Consumer, context, endpoint: what was set by function, else in the framework's object,
+        which is let go: tasks that outlive their request keep this one.
+        """
         consumer, context, endpoint = self.consumer, self.context, self.endpoint
         if own is None and self.own is None:
             return consumer, context, endpoint
-        for ask in (self.own, own):
+        asked, self.own = self.own, None
+        for ask in (asked, own):
             if ask is not None:
                 if consumer is None:
                     consumer = ask("malti_consumer")
