@@ -221,7 +221,7 @@ class _Stream:
         try:
             return next(self._content)  # type: ignore[no-any-return]
         except StopIteration:
-            exchange.end(exchange.status)
+            self.close()
             raise
         except BaseException:
             exchange.end(SERVER_ERROR)
@@ -231,6 +231,8 @@ class _Stream:
 
     def close(self) -> None:
         self._exchange.end(self._exchange.status)
+        # What is streamed has the answer, which has this object: else the three keep each other.
+        self._content = iter(())
 
     # Django 5.0 closes no answer whose client left.
     __del__ = close
