@@ -127,6 +127,8 @@ def lint(session: nox.Session) -> None:
     # Frameworks are not installed here: the binding sees them as untyped.
     for package in sorted(ROOT.glob("bindings/python/**/py.typed")):
         session.run(*mypy, "--ignore-missing-imports", str(package.parent))
+    users = ROOT.glob("bindings/python/tests/typed/*.py")
+    session.run(*mypy, *map(str, users), env={"MYPYPATH": str(ROOT / "bindings/python/src")})
     session.run("basedpyright", "--project", ".ci/pyright.json")
     hatch = ("--ignore-missing-imports", "--allow-subclassing-any")
     session.run(*mypy, *hatch, "bindings/python/hatch_build.py")

@@ -3,6 +3,7 @@
 import pytest
 from contract import Contract
 from conversation import Conversation, send, shape
+from harness import Receiver, script
 
 
 class TestAiohttp(Contract):
@@ -43,3 +44,40 @@ class TestAiohttp(Contract):
             connection.close()
 
         assert len(talk.records_of(requests)) == 2
+
+
+def test_requests_are_no_garbage(receiver: Receiver) -> None:
+    """With the garbage collector off, none is left but the one that the connection still has."""
+    done = script(
+        """
+import asyncio, gc, weakref
+from aiohttp import ClientSession, web
+from libmalti.aiohttp import setup
+
+seen = []
+
+async def handler(request):
+    seen.append(weakref.ref(request))
+    return web.Response()
+
+async def main():
+    app = web.Application()
+    setup(app)
+    app.router.add_get("/", handler)
+    runner = web.AppRunner(app)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    gc.disable()
+    async with ClientSession() as session:
+        for _ in range(10):
+            async with session.get(f"http://127.0.0.1:{runner.addresses[0][1]}/"):
+                pass
+        print(sum(request() is not None for request in seen) <= 1)
+    await runner.cleanup()
+
+asyncio.run(main())
+""",
+        receiver.url,
+    )
+    assert (done.stdout, done.stderr) == ("True\n", "")
+    assert len(receiver.records()) == 10

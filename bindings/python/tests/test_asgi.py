@@ -1,6 +1,7 @@
 """The middleware alone, between a hand-made server and a hand-made application."""
 
 import asyncio
+import gc
 import json
 from collections.abc import Awaitable, Iterator
 from pathlib import Path
@@ -119,6 +120,30 @@ def test_a_cancelled_request(sink: Sink, before: tuple[Message, ...], status: in
     with pytest.raises(asyncio.CancelledError):
         talk(MaltiMiddleware(app))
     assert [record["status"] for record in sink()] == [status]
+
+
+def test_a_request_that_is_never_ended_is_given_up_without_a_word(
+    sink: Sink, recwarn: pytest.WarningsRecorder
+) -> None:
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        await receive()
+
+    async def send(message: Message) -> None:
+        pass
+
+    async def begin() -> None:
+        left.append(asyncio.ensure_future(_await(MaltiMiddleware(app)(scope(), nothing, send))))
+        await asyncio.sleep(0)
+
+    left: list[Any] = []
+    loop = asyncio.new_event_loop()
+    loop.set_exception_handler(lambda loop, context: None)
+    loop.run_until_complete(begin())
+    loop.close()
+    left.clear()
+    gc.collect()
+    assert [record["status"] for record in sink()] == [499]
+    assert not [w for w in recwarn if w.category is pytest.PytestUnraisableExceptionWarning]
 
 
 @pytest.mark.parametrize("error", [LookupError("no"), SystemExit(3), KeyboardInterrupt()])
@@ -293,6 +318,22 @@ def test_a_lifespan_that_breaks_gives_its_owner_back(sink: Sink) -> None:
 
     with pytest.raises(LookupError, match="life"):
         asyncio.run(_await(MaltiMiddleware(app)({"type": "lifespan"}, nothing, send)))
+    assert client._owners == 1
+
+
+def test_a_lifespan_whose_loop_has_no_threads_any_more(sink: Sink) -> None:
+    told: list[str] = []
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        await send({"type": "lifespan.startup.complete"})
+        await asyncio.get_running_loop().shutdown_default_executor()
+        await send({"type": "lifespan.shutdown.complete"})
+
+    async def send(message: Message) -> None:
+        told.append(message["type"])
+
+    asyncio.run(_await(MaltiMiddleware(app)({"type": "lifespan"}, nothing, send)))
+    assert told == ["lifespan.startup.complete", "lifespan.shutdown.complete"]
     assert client._owners == 1
 
 

@@ -1,5 +1,7 @@
 """The builtin `record` and its way round it: the same call, whichever serves it."""
 
+import sys
+
 import pytest
 from harness import Receiver, script
 
@@ -52,6 +54,15 @@ assert libmalti.shutdown()
         ("/7", 200, 2147483647, "anonymous", None),
         ("/8", 204, 8, "anonymous", None),
     ]
+
+
+@pytest.mark.parametrize("call", CALLS)
+@pytest.mark.parametrize("arguments", ['"GET", "/"', '"GET", "/", 200, 1, consumers="a"'])
+def test_a_wrong_call_names_the_function(receiver: Receiver, call: str, arguments: str) -> None:
+    if call == "builtin" and sys.version_info < (3, 10):
+        pytest.skip("Python 3.9 names the code, not the function")
+    said = run(f"try: record({arguments})\nexcept TypeError as e: print(e)", call, receiver)
+    assert said.startswith("record()")
 
 
 @pytest.mark.parametrize("call", CALLS)

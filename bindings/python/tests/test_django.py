@@ -3,7 +3,7 @@
 from typing import ClassVar
 
 from asked import Asked
-from harness import App, Receiver
+from harness import App, Receiver, script
 
 ROUTES = {
     "GET /odd/word-3": ("/odd/{one}-{0}", 200),
@@ -38,3 +38,42 @@ def test_mounted_in_starlette_it_tells_the_outer_middleware(receiver: Receiver) 
         ("/mounted/{where}/old/{tenant}/{order_id}", "anonymous"),
         ("/own/{x}", "function"),
     ]
+
+
+def test_streamed_answers_are_no_garbage(receiver: Receiver) -> None:
+    done = script(
+        """
+import gc, sys, types, weakref
+from wsgiref.util import setup_testing_defaults
+from django.conf import settings
+from django.http import StreamingHttpResponse
+from django.urls import path
+
+seen = []
+
+def view(request):
+    answer = StreamingHttpResponse(iter([b"a", b"b"]))
+    seen.append(weakref.ref(answer))
+    return answer
+
+urls = sys.modules["urls"] = types.ModuleType("urls")
+urls.urlpatterns = [path("", view)]
+middleware = ["libmalti.django.MaltiMiddleware"]
+settings.configure(ROOT_URLCONF="urls", MIDDLEWARE=middleware, ALLOWED_HOSTS=["*"])
+from django.core.wsgi import get_wsgi_application
+
+application = get_wsgi_application()
+gc.disable()
+for _ in range(3):
+    environ = {}
+    setup_testing_defaults(environ)
+    answer = application(environ, lambda status, headers: None)
+    assert b"".join(answer) == b"ab"
+    answer.close()
+    del answer
+print([answer() for answer in seen])
+""",
+        receiver.url,
+    )
+    assert (done.stdout, done.stderr) == ("[None, None, None]\n", "")
+    assert len(receiver.records()) == 3

@@ -247,6 +247,7 @@ def raises(kind, part, **settings):
 raises(TypeError, "batch_size", batchsize=1)
 raises(ValueError, "batch_size", batch_size="many")
 raises(TypeError, "a setting is", batch_size=object())
+raises(TypeError, "a setting is", url=b"http://localhost")
 raises(ValueError, "node", node="a\\0b")
 assert libmalti.init(exclude_endpoints=["/health*", "/x"], clean_mode=False, node=None)
 assert not libmalti.record("GET", "/healthz", 200, 1)
@@ -256,6 +257,23 @@ raises(RuntimeError, "clean_mode", clean_mode=True)
 assert libmalti.stats()["filtered"] == 2
 """,
         receiver.url,
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_times_that_are_no_plain_numbers(receiver: Receiver) -> None:
+    done = script(
+        """
+import asyncio, math
+import libmalti
+assert libmalti.record("GET", "/", 200, 1)
+assert not libmalti.flush(-1) and not libmalti.flush(math.nan)
+assert libmalti.flush(math.inf)
+assert asyncio.run(libmalti.aflush(math.inf))
+assert libmalti.shutdown(math.inf)
+""",
+        receiver.url,
+        **PATIENT,
     )
     assert (done.returncode, done.stderr) == (0, "")
 

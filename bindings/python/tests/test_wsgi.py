@@ -201,6 +201,19 @@ def test_no_answer_is_a_500(sink: Sink) -> None:
     assert statuses(sink) == [500, 500]
 
 
+@pytest.mark.parametrize("status", ["no number", 200, None])
+def test_a_status_that_is_none_is_the_servers_to_judge(sink: Sink, status: Any) -> None:
+    given: list[Any] = []
+
+    def app(environ: dict[str, Any], start: Any) -> Iterable[bytes]:
+        start(status, [])
+        return [b"x"]
+
+    body = MaltiMiddleware(app)(environ(), lambda *told: given.append(told) or (lambda data: None))
+    assert (given, body) == ([(status, [])], [b"x"])
+    assert statuses(sink) == [500]
+
+
 def test_what_the_server_cannot_write_is_no_fault_of_the_application(sink: Sink) -> None:
     def app(environ: dict[str, Any], start: Any) -> Iterable[bytes]:
         start("200 OK", [])(b"x")

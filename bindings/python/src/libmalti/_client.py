@@ -35,7 +35,8 @@ def _as_text(value: Setting) -> str:
         return str(value)
     if isinstance(value, os.PathLike):
         return os.fspath(value)
-    if isinstance(value, Iterable):
+    # Of bytes a list would be made of numbers.
+    if isinstance(value, Iterable) and not isinstance(value, (bytes, bytearray)):
         return ",".join(map(str, value))
     raise TypeError(f"a setting is text, a number, a bool, a path or a list, not {value!r}")
 

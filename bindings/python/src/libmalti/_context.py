@@ -6,8 +6,8 @@ request get a copy of the context but the same object, so what they set reaches 
 
 from __future__ import annotations
 
-from contextvars import ContextVar
-from typing import Callable
+from contextvars import ContextVar, Token
+from typing import Any, Callable
 
 
 class Said:
@@ -23,11 +23,14 @@ class Said:
     route: str | None = None
 
     def settled(self, own: Callable[[str], object] | None = None) -> tuple[object, object, object]:
-        """Consumer, context, endpoint: what was set by function, else in the framework's object."""
+        """Consumer, context, endpoint: what was set by function, else in the framework's object,
+        which is let go: tasks that outlive their request keep this one.
+        """
         consumer, context, endpoint = self.consumer, self.context, self.endpoint
         if own is None and self.own is None:
             return consumer, context, endpoint
-        for ask in (self.own, own):
+        asked, self.own = self.own, None
+        for ask in (asked, own):
             if ask is not None:
                 if consumer is None:
                     consumer = ask("malti_consumer")
@@ -43,6 +46,15 @@ class Said:
 MARK = "libmalti"
 
 current: ContextVar[Said | None] = ContextVar("libmalti_request", default=None)
+
+
+def leave(token: Token[Any]) -> None:
+    """Takes back what set a variable, at the end of a coroutine."""
+    try:
+        token.var.reset(token)
+    except ValueError:
+        # One that nobody awaited to its end is closed by the garbage collector, in any context.
+        return
 
 
 def set_consumer(consumer: object | None) -> None:

@@ -27,14 +27,13 @@ class Request(NamedTuple):
 class Exchange:
     """Times one request from when it is made, and records it once."""
 
-    __slots__ = ("_describe", "_started", "ended", "left_at", "said")
+    __slots__ = ("_describe", "_started", "left_at", "said")
 
     def __init__(self, describe: Callable[[], Request]) -> None:
         """`describe` is called at the end, when a route has matched or none has."""
         self._started = perf_counter_ns()
-        self._describe = describe
+        self._describe: Callable[[], Request] | None = describe
         self.said = Said()
-        self.ended = False
         #: When the client left, if that is known; else 0.
         self.left_at = 0
 
@@ -42,14 +41,20 @@ class Exchange:
         """The client is gone."""
         self.left_at = self.left_at or perf_counter_ns()
 
+    def drop(self) -> None:
+        """No record is made any more."""
+        # Who describes keeps this object: a circle, and garbage of every request if it stayed.
+        self._describe = None
+
     def end(self, status: int) -> None:
         """The answer is over: record it, once. Never raises."""
-        if self.ended:
+        describe = self._describe
+        if describe is None:
             return
-        self.ended = True
+        self.drop()
         elapsed = (self.left_at or perf_counter_ns()) - self._started
         try:
-            request, said = self._describe(), self.said
+            request, said = describe(), self.said
             consumer, context, endpoint = said.settled()
             _record.record_request(
                 request.method,

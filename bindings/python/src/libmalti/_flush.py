@@ -21,7 +21,8 @@ _LAST_PAUSE_S = 0.05
 
 
 def milliseconds(seconds: float) -> int:
-    return max(0, min(_MAX_MS, round(seconds * 1000)))
+    # In this order "no number" is no time, and what is infinite the longest that there is.
+    return round(max(0, min(seconds * 1000, _MAX_MS)))
 
 
 class _Flush:

@@ -87,6 +87,10 @@ def record_slowly(
     return send(texts[0], texts[1], number, microseconds, texts[2], texts[3])
 
 
+# For the messages of a TypeError: nobody has called it by its own name.
+record_slowly.__qualname__ = record.__name__
+
+
 def send(
     method: bytes,
     endpoint: bytes,

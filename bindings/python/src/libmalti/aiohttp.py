@@ -122,7 +122,7 @@ class _Answer:
     def over(self, task: asyncio.Task[Any]) -> None:
         exchange = self.exchange
         if self.status == _SWITCHING:
-            exchange.ended = True
+            exchange.drop()
         elif self.failed:
             exchange.end(SERVER_ERROR)
         elif self.status == 0:

@@ -7,10 +7,10 @@ import contextlib
 from collections import deque
 from collections.abc import Awaitable, MutableMapping
 from time import perf_counter_ns
-from typing import Any, Callable
+from typing import Any, Callable, overload
 
 from ._client import Setting, client
-from ._context import MARK, Said, current
+from ._context import MARK, Said, current, leave
 from ._record import SCOPE_NAMES, lost, record_scope
 from ._routes import endpoint_of, is_unrouted
 
@@ -18,7 +18,10 @@ Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
-App = Callable[[Scope, Receive, Send], Awaitable[None]]
+# Litestar, Quart and asgiref have types of their own for scopes and messages, and all must fit.
+_Receive = Callable[[], Awaitable[Any]]
+_Send = Callable[[Any], Awaitable[None]]
+App = Callable[[Any, _Receive, _Send], Awaitable[None]]
 
 __all__ = ["MaltiMiddleware"]
 
@@ -47,7 +50,28 @@ class MaltiMiddleware:
     running.
     """
 
+    # Twice, for type checkers: Starlette's `add_middleware` gives the application by its place, and
+    # what else it takes must not have another `app` among the settings.
+    @overload
     def __init__(
+        self,
+        app: App,
+        /,
+        auto_inject_lifespan: bool = True,
+        *,
+        endpoint: Callable[[Scope], str | None] | None = None,
+        **settings: Setting,
+    ) -> None: ...
+    @overload
+    def __init__(
+        self,
+        *,
+        app: App,
+        auto_inject_lifespan: bool = True,
+        endpoint: Callable[[Scope], str | None] | None = None,
+        **settings: Setting,
+    ) -> None: ...
+    def __init__(  # type: ignore[misc]
         self,
         app: App,
         auto_inject_lifespan: bool = True,
@@ -61,7 +85,7 @@ class MaltiMiddleware:
         if settings:
             client.prepare(settings)
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+    async def __call__(self, scope: Any, receive: _Receive, send: _Send) -> None:
         if scope["type"] != "http" or MARK in scope or not (client.recording or client.begun()):
             if scope["type"] == "lifespan" and self._lifespan:
                 await _live(self.app, scope, receive, send)
@@ -74,7 +98,7 @@ class MaltiMiddleware:
         token = current.set(exchange.said)
         try:
             await self.app(scope, exchange.receive, exchange.send)
-        except asyncio.CancelledError:
+        except (asyncio.CancelledError, GeneratorExit):
             # The server gives a request up when its client is gone, or when it stops.
             exchange.end(exchange.status or _CLIENT_GONE)
             raise
@@ -88,7 +112,7 @@ class MaltiMiddleware:
                 gone = _CLIENT_GONE if exchange.left_at else _SERVER_ERROR
                 exchange.end(exchange.status or gone)
         finally:
-            current.reset(token)
+            leave(token)
 
 
 class _Exchange:
@@ -250,8 +274,9 @@ async def _live(app: App, scope: Scope, receive: Receive, send: Send) -> None:
 async def _off_the_loop(work: Callable[[], object]) -> None:
     """Does what may wait on another thread, where that can be waited for."""
     try:
-        loop = asyncio.get_running_loop()
-    except RuntimeError:  # another event loop than asyncio's: at its end a short wait is no harm
+        done = asyncio.get_running_loop().run_in_executor(None, work)
+    except RuntimeError:
+        # Another loop than asyncio's, or its threads have ended: then a short wait is no harm.
         work()
     else:
-        await loop.run_in_executor(None, work)
+        await done

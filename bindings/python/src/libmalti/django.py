@@ -76,7 +76,7 @@ class MaltiMiddleware:
         token = _context.current.set(exchange.said)
         try:
             response = await self.get_response(request)
-        except asyncio.CancelledError:
+        except (asyncio.CancelledError, GeneratorExit):
             # Django gives a request up when its client is gone.
             exchange.end(CLIENT_GONE)
             raise
@@ -84,7 +84,7 @@ class MaltiMiddleware:
             exchange.end(SERVER_ERROR)
             raise
         finally:
-            _context.current.reset(token)
+            _context.leave(token)
         return exchange.answered(response)
 
 
@@ -221,7 +221,7 @@ class _Stream:
         try:
             return next(self._content)  # type: ignore[no-any-return]
         except StopIteration:
-            exchange.end(exchange.status)
+            self.close()
             raise
         except BaseException:
             exchange.end(SERVER_ERROR)
@@ -231,6 +231,8 @@ class _Stream:
 
     def close(self) -> None:
         self._exchange.end(self._exchange.status)
+        # What is streamed has the answer, which has this object: else the three keep each other.
+        self._content = iter(())
 
     # Django 5.0 closes no answer whose client left.
     __del__ = close
@@ -251,14 +253,14 @@ class _AsyncStream:
         token = _context.current.set(exchange.said)
         try:
             return await self._content.__anext__()  # type: ignore[no-any-return]
-        except (StopAsyncIteration, asyncio.CancelledError):
+        except (StopAsyncIteration, asyncio.CancelledError, GeneratorExit):
             exchange.end(exchange.status)
             raise
         except BaseException:
             exchange.end(SERVER_ERROR)
             raise
         finally:
-            _context.current.reset(token)
+            _context.leave(token)
 
     def close(self) -> None:
         self._exchange.end(self._exchange.status)

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import contextlib
 from typing import TYPE_CHECKING, Any
 
 from flask import g, request, request_started
-from werkzeug.exceptions import HTTPException, MethodNotAllowed
 
-from . import _environ, _record
+from . import _environ, _record, _werkzeug
 from ._client import Setting
 from ._context import MARK
-from ._normal import normal
 from .wsgi import MaltiMiddleware
 
 if TYPE_CHECKING:
@@ -53,26 +50,16 @@ class MaltiFlask:
 
 
 def _matched(sender: Flask, **_: object) -> None:
-    said = request.environ.get(MARK)
+    # What stands behind the proxy: each look through it costs as much as the rest.
+    proxy: Any = request
+    current = proxy._get_current_object()
+    said = current.environ.get(MARK)
     if said is None:
         return
     try:
         said.own = g.get
-        rule = request.url_rule
-        if rule is None:
-            rule = _of_another_method(sender)
-        if rule is not None:
-            mount = _environ.mount(request.environ.get("SCRIPT_NAME") or "")
-            said.route = mount + normal("werkzeug", rule.rule)
+        route = _werkzeug.route_of(sender, current)
+        if route is not None:
+            said.route = _environ.mount(current.environ.get("SCRIPT_NAME") or "") + route
     except Exception as error:
         _record.lost(error)
-
-
-def _of_another_method(app: Flask) -> Any:
-    """The rule that the path of a 405 belongs to."""
-    error = request.routing_exception
-    adapter = app.create_url_adapter(request)
-    if isinstance(error, MethodNotAllowed) and error.valid_methods and adapter is not None:
-        with contextlib.suppress(HTTPException):
-            return adapter.match(method=next(iter(error.valid_methods)), return_rule=True)[0]
-    return None

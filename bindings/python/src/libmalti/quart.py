@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import contextlib
 from typing import TYPE_CHECKING, Any
 
 from quart import g, request
 from quart.signals import request_started
-from werkzeug.exceptions import HTTPException, MethodNotAllowed
 
-from . import _record
+from . import _record, _werkzeug
 from ._client import Setting
 from ._context import MARK
-from ._normal import normal
 from .asgi import MaltiMiddleware
 
 if TYPE_CHECKING:
@@ -54,25 +51,14 @@ class MaltiQuart:
 
 
 async def _matched(sender: Quart, **_: object) -> None:
-    said = request.scope.get(MARK)
+    # What stands behind the proxy: each look through it costs as much as the rest.
+    proxy: Any = request
+    current = proxy._get_current_object()
+    said = current.scope.get(MARK)
     if said is None:
         return
     try:
         said.own = g.get
-        rule = request.url_rule
-        if rule is None:
-            rule = _of_another_method(sender)
-        if rule is not None:
-            said.route = normal("werkzeug", rule.rule)
+        said.route = _werkzeug.route_of(sender, current) or said.route
     except Exception as error:
         _record.lost(error)
-
-
-def _of_another_method(app: Quart) -> Any:
-    """The rule that the path of a 405 belongs to."""
-    error = request.routing_exception
-    adapter = app.create_url_adapter(request)
-    if isinstance(error, MethodNotAllowed) and error.valid_methods and adapter is not None:
-        with contextlib.suppress(HTTPException):
-            return adapter.match(method=next(iter(error.valid_methods)), return_rule=True)[0]
-    return None

@@ -21,7 +21,7 @@ from .asgi import _off_the_loop
 __all__ = ["setup"]
 
 
-def setup(app: Sanic, **settings: Setting) -> None:
+def setup(app: Sanic[Any, Any], **settings: Setting) -> None:
     """Records each request of an application under its URI template, blueprints included, 405 too;
     the path where none matched. Before the application runs:
 
@@ -40,10 +40,10 @@ def setup(app: Sanic, **settings: Setting) -> None:
         client.prepare(settings)
     owned: list[bool] = []
 
-    async def start(_: Sanic) -> None:
+    async def start(_: Sanic[Any, Any]) -> None:
         owned.append(client.acquire())
 
-    async def stop(_: Sanic) -> None:
+    async def stop(_: Sanic[Any, Any]) -> None:
         if owned and owned.pop():
             await _off_the_loop(client.release)
 
@@ -90,7 +90,7 @@ class _Handler:
         tokens = _answer.set(answer), _context.current.set(answer.exchange.said)
         try:
             await self._inner(request)
-        except asyncio.CancelledError:
+        except (asyncio.CancelledError, GeneratorExit):
             answer.cancelled()
             raise
         except BaseException:
@@ -99,8 +99,8 @@ class _Handler:
         else:
             answer.over()
         finally:
-            _answer.reset(tokens[0])
-            _context.current.reset(tokens[1])
+            for token in tokens:
+                _context.leave(token)
 
 
 class _Own:

@@ -144,7 +144,7 @@ class _Exchange:
                 exc_info = None
         try:
             self.status = int(status[:3])
-        except ValueError:
+        except (TypeError, ValueError):  # the server's to judge
             self.status = SERVER_ERROR
         if perf_counter_ns() - self._started >= LOOK_AFTER_NS and _environ.client_left(
             self._environ
