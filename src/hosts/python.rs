@@ -386,9 +386,14 @@ impl Api {
                 }
                 let name = self.bytes_of((self.tuple_get_item)(pair, 0))?;
                 if rules.reads(name) {
+                    let value = self.bytes_of((self.tuple_get_item)(pair, 1))?;
+                    // No server should let a NUL pass. Here it would begin another header.
+                    if value.contains(&0) {
+                        continue;
+                    }
                     // One allocation, where there is anything at all to read.
                     block.reserve(HEADERS_LIKELY);
-                    for part in [name, self.bytes_of((self.tuple_get_item)(pair, 1))?] {
+                    for part in [name, value] {
                         block.extend_from_slice(part);
                         block.push(0);
                     }

@@ -261,18 +261,15 @@ def consumer_of(
 ) -> str | None:
     """Who called. The rules are the core's; it is not asked where there is nothing to decide."""
     rules = client.rules
-    if rules.every_header:
-        parts = [part for pair in headers for part in pair]
-    else:
-        parts = [part for pair in headers if pair[0].lower() in rules.headers for part in pair]
+    block = _block(headers, None if rules.every_header else rules.headers)
     address = _library.encode(peer) if peer and rules.every_header else None
-    if not (own or parts or query or address):
+    if not (own or block or query or address):
         return None
     return _library.field(
         _library.resolve_consumer,
         None,
         *_pair(_library.encode(own[:_CHARACTERS]) if own else b""),
-        *_pair(_joined(parts)),
+        *_pair(block),
         *_pair(query),
         *_pair(address or b""),
     )
@@ -283,10 +280,16 @@ def context_of(headers: Iterable[tuple[bytes, bytes]]) -> str | None:
     wanted = client.rules.context_headers
     if not wanted:
         return None
-    block = _joined([part for pair in headers if pair[0].lower() in wanted for part in pair])
+    block = _block(headers, wanted)
     return _library.field(_library.resolve_context, None, *_pair(block)) if block else None
 
 
-def _joined(parts: list[bytes]) -> bytes:
-    """name NUL value NUL …"""
-    return b"\0".join(parts) + b"\0" if parts else b""
+def _block(headers: Iterable[tuple[bytes, bytes]], wanted: frozenset[bytes] | None) -> bytes:
+    """name NUL value NUL …, of the headers that are wanted; None: of all. No server should let a
+    NUL in a value pass; in here it would begin another header.
+    """
+    return b"".join(
+        b"%b\0%b\0" % (name, value)
+        for name, value in headers
+        if (wanted is None or name.lower() in wanted) and b"\0" not in name + value
+    )

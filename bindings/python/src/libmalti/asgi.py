@@ -170,7 +170,7 @@ class _Exchange:
 
     def send(self, message: Message) -> Awaitable[None]:
         """No coroutine of its own: one more a message would cost more than all the rest here."""
-        kind = message["type"]
+        kind = message.get("type")
         if kind == "http.response.body":
             if not (self._trailers or message.get("more_body")):
                 self.end(self.status)
@@ -178,7 +178,7 @@ class _Exchange:
             late = perf_counter_ns() - self._started >= _LOOK_AFTER_NS
             if late and not (self.left_at or self._looked):
                 return self._look_and_start(message)
-            self.status = _CLIENT_GONE if self.left_at else message["status"]
+            self.status = _CLIENT_GONE if self.left_at else message.get("status", 0)
             if "trailers" in message:
                 self._trailers = message["trailers"]
         elif kind == "http.response.pathsend" or (

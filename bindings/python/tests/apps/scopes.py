@@ -34,6 +34,7 @@ HEADERS = (
     [(b"x-user-id", b"")],
     [(b"x-forwarded-for", b"10.9.8.7")],
     [(b"x-user-id",)],
+    [(b"x-user-id", b"a\0x-consumer-id\0forged"), (b"user-id", b"real")],
 )
 
 
@@ -80,3 +81,5 @@ plain, slow = results(_record.record_scope), results(_record.record_scope_slowly
 assert plain[0] == slow[0]
 assert plain[1] == slow[1], next(pair for pair in zip(plain[1], slow[1]) if pair[0] != pair[1])
 assert len(plain[1]) > 500
+assert {"real", "header", "said"} < {consumer for _, _, consumer, _ in plain[1]}
+assert not any("forged" in consumer for _, _, consumer, _ in plain[1])
