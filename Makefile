@@ -93,6 +93,10 @@ lint: $(NOX) $(CARGO_DENY) ## format, lints, docs, licences, types, shell
 bench: receiver lib ## measure, each figure beside its baseline and its target
 	@$(PYTHON) .ci/bench.py
 
+.PHONY: bench-python
+bench-python: receiver lib $(NOX) ## measure the Python binding beside other middlewares, in each framework
+	@$(NOX) --session bench_python
+
 .PHONY: bench-quick
 bench-quick: lib ## count instructions and allocations of a record, fail where they grew
 	@$(PYTHON) .ci/bench.py --quick

@@ -112,6 +112,13 @@ def conformance(session: nox.Session) -> None:
 
 
 @nox.session
+def bench_python(session: nox.Session) -> None:
+    """The binding's cost beside other middlewares'."""
+    install(session, "bench")
+    session.run("python", ".ci/bench_python.py")
+
+
+@nox.session
 def lint(session: nox.Session) -> None:
     """Python and shell: format, lint, types."""
     install(session, "lint")

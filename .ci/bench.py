@@ -18,7 +18,6 @@ import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from statistics import median
@@ -36,6 +35,7 @@ from programs import (
     values,
     wire_program,
 )
+from table import Row, Table
 from tally import IN_CI
 
 BASELINE = BENCHES / "baseline.json"
@@ -45,32 +45,6 @@ TOLERANCE = 1.25
 CALLS = (20_000, 60_000)
 TROUBLE_ROUNDS = 5
 WIDTHS = (28, 12, 24, 6, 9)
-
-
-@dataclass
-class Row:
-    """One line of the table; `judged` is the number that the target bounds."""
-
-    what: str
-    figure: str
-    baseline: str
-    ratio: str
-    target: str
-    judged: float
-    bound: float
-
-    @property
-    def met(self) -> bool:
-        return self.judged <= self.bound
-
-    def print(self) -> None:
-        cells = (self.what, self.figure, self.baseline, self.ratio, self.target)
-        print_cells(*cells, "ok" if self.met else "MISS")
-
-
-def print_cells(*cells: str) -> None:
-    padded = [cell.ljust(width) for cell, width in zip(cells, WIDTHS)]
-    print("  ".join([*padded, *cells[len(WIDTHS) :]]), flush=True)
 
 
 def one_thread(program: Path, url: str) -> Iterator[Row]:
@@ -187,9 +161,9 @@ def writer() -> Iterator[Row]:
 
 
 def full() -> int:
-    rows: list[Row] = []
+    table = Table(*WIDTHS)
     failures = 0
-    print_cells("what", "figure", "baseline", "ratio", "target", "")
+    table.cells("what", "figure", "baseline", "ratio", "target", "")
     with receiver() as url:
         program = record_program()
         of_calls = (one_thread, many_threads, latency, trouble, idle)
@@ -198,12 +172,11 @@ def full() -> int:
         for part in parts:
             try:
                 for row in part():
-                    row.print()
-                    rows.append(row)
+                    table.add(row)
             except Failure as failure:
                 failures += 1
                 print(f"FAILED: {failure}", flush=True)
-    print(f"{sum(row.met for row in rows)} of {len(rows)} targets met")
+    print(f"{table.met} of {len(table.rows)} targets met")
     if failures:
         print(f"bench: {failures} of the programs failed", file=sys.stderr)
     return int(failures > 0)
@@ -255,10 +228,11 @@ def quick(accept: bool) -> int:
                 bound,
             )
         )
-    print_cells("what, per record", "figure", "baseline", "ratio", "bound", "")
+    table = Table(*WIDTHS)
+    table.cells("what, per record", "figure", "baseline", "ratio", "bound", "")
     for row in rows:
-        row.print()
-    return int(not all(row.met for row in rows))
+        table.add(row)
+    return int(table.met < len(rows))
 
 
 def main() -> int:

@@ -1,25 +1,19 @@
-"""The applications that are measured: bare, and with each middleware around them.
-
-This checkout's sources come last on the path, so that `malti_telemetry` is the reference that is
-installed here, and `libmalti` ours.
-"""
+"""FastAPI and a bare application, with each of the middlewares that are compared."""
 
 from __future__ import annotations
 
 import importlib
-import sys
-from collections.abc import Awaitable, Callable
-from pathlib import Path
-from typing import Any
+from typing import Any, Callable
 
-sys.path.append(str(Path(__file__).resolve().parents[2] / "bindings/python/src"))
+from drivers import BODY
 
-App = Callable[[dict[str, Any], Any, Any], Awaitable[None]]
-BODY = b'{"id":7}'
+REFERENCE = "malti-telemetry 1.0.4"
 
 
 async def bare(scope: dict[str, Any], receive: Any, send: Any) -> None:
     """The least that is an ASGI application."""
+    if scope["type"] != "http":
+        raise NotImplementedError(scope["type"])
     await send(
         {
             "type": "http.response.start",
@@ -31,6 +25,7 @@ async def bare(scope: dict[str, Any], receive: Any, send: Any) -> None:
 
 
 def fastapi() -> Any:
+    # Imported by name: its annotations are read where they stand.
     application = importlib.import_module("fastapi").FastAPI()
 
     @application.get("/users/{user_id}")
@@ -38,18 +33,6 @@ def fastapi() -> Any:
         return {"id": user_id}
 
     return application
-
-
-def starlette() -> Any:
-    from starlette.applications import Starlette
-    from starlette.requests import Request
-    from starlette.responses import Response
-    from starlette.routing import Route
-
-    async def user(request: Request) -> Response:
-        return Response(BODY, media_type="application/json")
-
-    return Starlette(routes=[Route("/users/{user_id}", user)])
 
 
 def libmalti(app: Any) -> Any:
@@ -95,17 +78,22 @@ def opentelemetry(app: Any) -> Any:
 
 
 def apitally(app: Any) -> Any:
-    """Its hub is not there: what sending costs is not counted."""
+    """With the defaults, and a hub that refuses connections: what sending costs is not counted."""
     importlib.import_module("apitally.fastapi").init(
-        app, client_id="76b5cb91-a0a4-4ea0-a894-57d2b9fcb2c9", env="dev"
+        app, write_token=f"apt_{'0' * 24}", otlp_endpoint="http://127.0.0.1:9"
     )
     return app
 
 
-PEERS = {
-    "malti-telemetry 1.0.4": malti_telemetry,
+def apitally_works() -> bool:
+    """It switches itself off without a word; on it is from the first request on."""
+    activated: bool = importlib.import_module("apitally.shared.activation").is_activated()
+    return activated
+
+
+PEERS: dict[str, Callable[[Any], Any]] = {
+    REFERENCE: malti_telemetry,
     "prometheus-fastapi-instrumentator": prometheus_fastapi_instrumentator,
     "starlette-exporter": starlette_exporter,
     "opentelemetry-instrumentation-asgi": opentelemetry,
-    "apitally": apitally,
 }

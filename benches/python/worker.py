@@ -1,37 +1,47 @@
-"""Measures one thing in a process of its own and prints the figures as JSON.
+"""Measures one thing in a process of its own and prints the figures as JSON, one list per name.
 
 Times are CPU times of the thread that serves requests, in nanoseconds, unless a name says
-otherwise. What is compared is measured in turn, round by round.
+otherwise. What is compared is measured in turn, round by round, so the n-th figures of two lists
+are a pair. Nothing counts unless every record was delivered.
+
+This checkout's sources come last on the path, so that `malti_telemetry` is the reference that is
+installed, and `libmalti` ours.
 """
 
 from __future__ import annotations
 
 import asyncio
-import gc
-import importlib
 import json
 import logging
-import random
+import os
 import sys
 import threading
 import time
-from collections.abc import Awaitable, Callable
-from statistics import median
-from typing import Any
+from collections.abc import Awaitable
+from functools import partial
+from pathlib import Path
+from typing import Any, Callable
 
+# Refuses to start where the slower way would be taken.
+os.environ["MALTI_PYTHON_CALL"] = "builtin"
+sys.path.append(str(Path(__file__).resolve().parents[2] / "bindings/python/src"))
+
+import drivers
+import frameworks
 import subjects
+from drivers import Drive
+
+Figures = dict[str, list[float]]
 
 ROUNDS = 15
+# The first ones start threads and fill caches.
+WARMING = 2
 CALLS = 5000
-REQUESTS = 300
 # Half of what either buffer holds, so that nothing is lost while it is measured.
 WAITING_MOST = 10_000
-HEADERS = [
-    (b"host", b"shop.example"),
-    (b"user-agent", b"bench/1"),
-    (b"accept", b"application/json"),
-    (b"x-consumer-id", b"mobile-app"),
-]
+# Ours are over sooner.
+SENDINGS = {"ours": 40, "reference": 8}
+ALONE_ROUNDS = 7
 
 
 def workload(count: int) -> list[tuple[str, str, int, int, str]]:
@@ -48,73 +58,101 @@ def workload(count: int) -> list[tuple[str, str, int, int, str]]:
     ]
 
 
-async def drained_reference() -> None:
-    """Until the reference has sent what it was given; nothing of it may be lost."""
-    from malti_telemetry import get_malti_stats
+class Reference:
+    """malti-telemetry. It sends when it is told to, on the event loop that it was started on."""
 
-    while get_malti_stats()["current_size"] > 0:
-        await asyncio.sleep(0.01)
-    assert get_malti_stats()["total_failed"] == 0
+    def __init__(self) -> None:
+        from importlib.metadata import version
+
+        from malti_telemetry import get_telemetry_system
+
+        assert version("malti-telemetry") == "1.0.4"
+        self.system = get_telemetry_system()
+        self.record = self.system.record_request
+
+    async def start(self) -> None:
+        await self.system.start()
+
+    async def send(self) -> None:
+        await self.system.batch_sender._send_remaining_data()
+
+    def waiting(self) -> int:
+        size: int = self.system.get_stats()["current_size"]
+        return size
+
+    async def drain(self, records: int) -> None:
+        await self.send()
+        stats = self.system.get_stats()
+        assert stats["total_sent"] == stats["total_added"] == records, (records, stats)
+
+    async def stop(self) -> None:
+        await self.system.stop()
 
 
-def drained_libmalti() -> None:
-    import libmalti
+class Ours:
+    def __init__(self) -> None:
+        import libmalti
 
-    assert libmalti.flush(60)
-    stats = libmalti.stats()
-    assert stats["sent"] == stats["recorded"], stats
+        self.libmalti = libmalti
+        self.record = libmalti.record
+
+    async def start(self) -> None:
+        assert self.libmalti.init()
+
+    async def send(self) -> None:
+        assert await self.libmalti.aflush(60)
+
+    def waiting(self) -> int:
+        stats = self.libmalti.stats()
+        waiting: int = stats["recorded"] - stats["sent"]
+        return waiting
+
+    async def drain(self, records: int) -> None:
+        assert self.libmalti.flush(60)
+        stats = self.libmalti.stats()
+        assert stats["sent"] == stats["recorded"] == records, (records, stats)
+
+    async def stop(self) -> None:
+        assert self.libmalti.shutdown(60)
 
 
-def timed(work: Callable[[], None], count: int) -> float:
-    began = time.thread_time_ns()
-    work()
-    return (time.thread_time_ns() - began) / count
+CLIENTS: dict[str, Callable[[], Any]] = {"ours": Ours, "reference": Reference}
 
 
-async def record() -> dict[str, float]:
+async def record() -> Figures:
     """One call, ours and the reference's, without the loop around it."""
-    import libmalti
-    from malti_telemetry import get_telemetry_system
-
     calls = workload(CALLS)
-    system = get_telemetry_system()
-    await system.start()
-    libmalti.init()
+    clients = {name: make() for name, make in CLIENTS.items()}
+    for client in clients.values():
+        await client.start()
 
-    def nothing() -> None:
-        for _method, _endpoint, _status, _duration, _consumer in calls:
-            pass
+    def timed(call: Callable[..., object] | None) -> float:
+        began = time.thread_time_ns()
+        if call is None:
+            for _method, _endpoint, _status, _duration, _consumer in calls:
+                pass
+        else:
+            for method, endpoint, status, duration, consumer in calls:
+                call(method, endpoint, status, duration, consumer)
+        return (time.thread_time_ns() - began) / CALLS
 
-    def ours() -> None:
-        call = libmalti.record
-        for method, endpoint, status, duration, consumer in calls:
-            call(method, endpoint, status, duration, consumer)
-
-    def reference() -> None:
-        call = system.record_request
-        for method, endpoint, status, duration, consumer in calls:
-            call(method, endpoint, status, duration, consumer)
-
-    figures: dict[str, list[float]] = {"ours": [], "reference": [], "ratio": []}
-    for turn in range(ROUNDS + 1):
-        empty = timed(nothing, CALLS)
-        us, them = timed(ours, CALLS) - empty, timed(reference, CALLS) - empty
-        await drained_reference()
-        drained_libmalti()
-        if turn:  # the first one starts threads and fills caches
-            figures["ours"].append(us)
-            figures["reference"].append(them)
-            figures["ratio"].append(us / them)
-    await system.stop()
-    libmalti.shutdown()
-    return {name: median(values) for name, values in figures.items()}
+    figures: Figures = {name: [] for name in clients}
+    for turn in range(WARMING + ROUNDS):
+        empty = timed(None)
+        for name, client in clients.items():
+            cost = timed(client.record) - empty
+            await client.drain((turn + 1) * CALLS)
+            if turn >= WARMING:
+                figures[name].append(cost)
+    for client in clients.values():
+        await client.stop()
+    return figures
 
 
-def loaded() -> dict[str, float]:
+async def loaded() -> Figures:
     """The 99th percentile of one call by the clock, beside a thread that never waits."""
-    import libmalti
-
-    libmalti.init()
+    client = Ours()
+    await client.start()
     stop = threading.Event()
 
     def spin() -> None:
@@ -123,7 +161,7 @@ def loaded() -> dict[str, float]:
 
     other = threading.Thread(target=spin)
     other.start()
-    now, call = time.perf_counter_ns, libmalti.record
+    now, call = time.perf_counter_ns, client.record
     waits = []
     for arguments in workload(WAITING_MOST):
         began = now()
@@ -131,153 +169,170 @@ def loaded() -> dict[str, float]:
         waits.append(now() - began)
     stop.set()
     other.join()
-    drained_libmalti()
-    libmalti.shutdown()
+    await client.drain(WAITING_MOST)
+    await client.stop()
     waits.sort()
-    return {"p99": waits[len(waits) * 99 // 100], "p50": waits[len(waits) // 2]}
+    return {"p99": [waits[len(waits) * 99 // 100]]}
 
 
-def importing(name: str) -> dict[str, float]:
-    """Milliseconds that an application waits longer for its first line; its framework is there."""
-    importlib.import_module("fastapi")
-    began = time.perf_counter()
-    importlib.import_module(name)
-    return {"ms": (time.perf_counter() - began) * 1000}
+def passed(end: int) -> bool:
+    return time.perf_counter_ns() >= end
 
 
-async def stall(name: str) -> dict[str, float]:
-    """The longest time in ms that nothing else ran on the event loop while 5,000 records left."""
-    module = importlib.import_module(name)
-    calls = workload(500)
-    if name == "malti_telemetry":
-        system = module.get_telemetry_system()
-        await system.start()
-        call = system.record_request
+class Turns:
+    """The longest that one turn of the event loop kept a task waiting that was ready: by the clock,
+    and by the CPU time of the loop's thread, in which other programs do not show.
+    """
+
+    def __init__(self) -> None:
+        self.clock = self.cpu = 0
+
+    async def watch(self, over: Callable[[], bool]) -> None:
+        while not over():
+            clock, cpu = time.perf_counter_ns(), time.thread_time_ns()
+            await asyncio.sleep(0)
+            self.cpu = max(self.cpu, time.thread_time_ns() - cpu)
+            self.clock = max(self.clock, time.perf_counter_ns() - clock)
+
+
+async def stall(name: str) -> Figures:
+    """The longest turn of the loop while 5,000 records leave that were recorded before, and of a
+    loop that has nothing else to do for as long.
+    """
+    client = CLIENTS[name]()
+    await client.start()
+    calls = workload(CALLS)
+    figures: Figures = {"clock": [], "cpu": [], "idle": []}
+    for turn in range(10 * SENDINGS[name]):
+        for method, endpoint, status, duration, consumer in calls:
+            client.record(method, endpoint, status, duration, consumer)
+        # If other programs kept us from recording, most of it has left already.
+        worth = client.waiting() > CALLS // 2
+        sending, began = asyncio.ensure_future(client.send()), time.perf_counter_ns()
+        busy, idle = Turns(), Turns()
+        await busy.watch(sending.done)
+        now = time.perf_counter_ns()
+        end = 2 * now - began
+        await sending
+        await client.drain((turn + 1) * CALLS)
+        await idle.watch(partial(passed, end))
+        if turn and worth:  # the first one opens the connection
+            figures["clock"].append(busy.clock)
+            figures["cpu"].append(busy.cpu)
+            figures["idle"].append(idle.clock)
+        if len(figures["clock"]) == SENDINGS[name]:
+            break
     else:
-        assert module.init()
-        call = module.record
-    longest = 0.0
-    watched = time.perf_counter() + 3
-    recorded = 0
-    due = time.perf_counter()
-    last = time.perf_counter()
-    while last < watched:
-        if recorded < 10 and last >= due:
-            for method, endpoint, status, duration, consumer in calls:
-                call(method, endpoint, status, duration, consumer)
-            recorded += 1
-            due = last + 0.25
-            last = time.perf_counter()
-        await asyncio.sleep(0)
-        now = time.perf_counter()
-        longest = max(longest, now - last)
-        last = now
-    return {"ms": longest * 1000}
+        raise AssertionError("what was to be watched was over")
+    await client.stop()
+    return figures
 
 
-def scope() -> dict[str, Any]:
-    return {
-        "type": "http",
-        "asgi": {"version": "3.0", "spec_version": "2.4"},
-        "http_version": "1.1",
-        "method": "GET",
-        "scheme": "http",
-        "path": "/users/7",
-        "raw_path": b"/users/7",
-        "query_string": b"",
-        "root_path": "",
-        "headers": HEADERS,
-        "client": ("127.0.0.1", 50000),
-        "server": ("127.0.0.1", 80),
-        "state": {},
-    }
+async def memory(name: str) -> Figures:
+    """Bytes of resident memory per record that waits; nobody takes them."""
+    client = CLIENTS[name]()
+    if name == "ours":
+        await client.start()
+
+    def fill(first: int, count: int) -> None:
+        for i in range(first, first + count):
+            client.record(
+                "GET", f"/api/v1/customers/{{id}}/r{i % 37:02}", 200, i % 900, f"consumer-{i:05}"
+            )
+
+    def resident() -> int:
+        return int(Path("/proc/self/statm").read_text().split()[1]) * 4096
+
+    fill(0, 1000)
+    before = resident()
+    fill(1000, WAITING_MOST)
+    after = resident()
+    assert client.waiting() == 1000 + WAITING_MOST
+    return {"bytes": [(after - before) / WAITING_MOST]}
 
 
-async def receive() -> dict[str, Any]:
-    return {"type": "http.request", "body": b"", "more_body": False}
-
-
-async def send(message: dict[str, Any]) -> None:
-    pass
-
-
-async def requests(app: Any) -> float:
-    scopes = [scope() for _ in range(REQUESTS)]
-    gc.collect()
-    began = time.thread_time_ns()
-    for one in scopes:
-        await app(one, receive, send)
-    return (time.thread_time_ns() - began) / REQUESTS
-
-
-async def overhead(
-    make: Callable[[], Any], wrappers: dict[str, Callable[[Any], Any]]
-) -> dict[str, float]:
-    """What each wrapper adds to a request: median over rounds, each beside the bare one's two."""
-    from malti_telemetry import get_telemetry_system
-
-    plain = make()
-    apps = {name: wrap(make()) for name, wrap in wrappers.items()}
-    if "malti-telemetry 1.0.4" in apps:
-        await get_telemetry_system().start()
-    added: dict[str, list[float]] = {name: [] for name in apps}
-    base: list[float] = []
-    for turn in range(ROUNDS + 2):
-        order = list(apps)
-        random.Random(turn).shuffle(order)
-        before = await requests(plain)
-        found = {name: await requests(apps[name]) for name in order}
-        after = await requests(plain)
-        await drained_reference()
-        drained_libmalti()
-        await asyncio.sleep(0)
-        if turn >= 2:
-            between = (before + after) / 2
-            base.append(between)
+async def beside(make: Callable[[], Any], wrappers: dict[str, Callable[[Any], Any]]) -> Figures:
+    """What each adds to a request, beside the bare one measured before it and after it."""
+    bare = drivers.asgi(make())
+    clients: tuple[Ours, Reference] = (Ours(), Reference())
+    for client in clients:
+        await client.start()
+    drives = {name: drivers.asgi(wrap(make())) for name, wrap in wrappers.items()}
+    figures: Figures = {name: [] for name in ("bare", *drives)}
+    for turn in range(WARMING + ROUNDS):
+        before = await bare()
+        found = {name: await drive() for name, drive in drives.items()}
+        between = (before + await bare()) / 2
+        for client in clients:
+            await client.drain((turn + 1) * drivers.REQUESTS)
+        if turn >= WARMING:
+            figures["bare"].append(between)
             for name, value in found.items():
-                added[name].append(value - between)
-    await get_telemetry_system().stop()
-    return {"bare": median(base), **{name: median(values) for name, values in added.items()}}
+                figures[name].append(value - between)
+    for client in clients:
+        await client.stop()
+    return figures
 
 
-def bare_app() -> Any:
-    return subjects.bare
+async def asgi() -> Figures:
+    return await beside(
+        lambda: subjects.bare,
+        {"libmalti": subjects.libmalti, subjects.REFERENCE: subjects.malti_telemetry},
+    )
 
 
-async def asgi() -> dict[str, float]:
-    wrappers = {
-        "libmalti": subjects.libmalti,
-        "malti-telemetry 1.0.4": subjects.malti_telemetry,
-    }
-    return await overhead(bare_app, wrappers)
+async def fastapi() -> Figures:
+    return await beside(subjects.fastapi, {"libmalti": subjects.libmalti, **subjects.PEERS})
 
 
-async def fastapi() -> dict[str, float]:
-    return await overhead(subjects.fastapi, {"libmalti": subjects.libmalti, **subjects.PEERS})
+async def alone(drive: Drive, client: Ours | None = None) -> Figures:
+    """A whole request to an application that is alone in its process, the least of some rounds:
+    what else runs on the machine makes them longer, never shorter.
+    """
+    took = []
+    for turn in range(WARMING + ALONE_ROUNDS):
+        took.append(await drive())
+        if client:
+            await client.drain((turn + 1) * drivers.REQUESTS)
+    return {"ns": [min(took[WARMING:])]}
 
 
-async def starlette() -> dict[str, float]:
-    return await overhead(subjects.starlette, {"libmalti": subjects.libmalti})
+async def apitally(active: str) -> Figures:
+    """It has FastAPI itself instrumented, in every application of the process."""
+    app = subjects.fastapi()
+    if active == "active":
+        subjects.apitally(app)
+    found = await alone(drivers.asgi(app))
+    assert subjects.apitally_works() == (active == "active")
+    return found
+
+
+async def framework(name: str, recorded: str) -> Figures:
+    """Alone, for Sanic serves one application in a process."""
+    with_ours = recorded == "recorded"
+    return await alone(frameworks.ALL[name](with_ours), Ours() if with_ours else None)
 
 
 WORK: dict[str, Callable[..., Any]] = {
     "record": record,
     "loaded": loaded,
-    "import": importing,
     "stall": stall,
+    "memory": memory,
     "asgi": asgi,
     "fastapi": fastapi,
-    "starlette": starlette,
+    "apitally": apitally,
+    "framework": framework,
 }
 
 
 def main() -> None:
     logging.disable(logging.CRITICAL)
-    result: dict[str, float] | Awaitable[dict[str, float]] = WORK[sys.argv[1]](*sys.argv[2:])
+    result: Figures | Awaitable[Figures] = WORK[sys.argv[1]](*sys.argv[2:])
     if not isinstance(result, dict):
+        work = result
 
-        async def waited() -> dict[str, float]:
-            return await result
+        async def waited() -> Figures:
+            return await work
 
         result = asyncio.run(waited())
     print(json.dumps(result))

@@ -5,7 +5,6 @@ from __future__ import annotations
 import atexit
 import contextlib
 import ctypes
-import json
 import os
 import threading
 import time
@@ -253,6 +252,8 @@ class Client:
             return (self._config or Config(self._settings)).get(key)
 
     def stats(self) -> dict[str, Any]:
+        import json  # what few ask for, nobody waits for at the start
+
         _log.pull()
         figures: dict[str, Any] = json.loads(_library.whole(_library.stats_json) or "{}")
         figures["invalid"] = figures.get("invalid", 0) + self.refused

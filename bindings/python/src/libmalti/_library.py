@@ -11,7 +11,6 @@ import ctypes
 import os
 import sys
 import threading
-from pathlib import Path
 from typing import Callable
 
 ABI_MAJOR = 1
@@ -33,35 +32,35 @@ FIELD_BYTES = 2000
 _NAMES = {"darwin": "libmalti.dylib", "win32": "malti.dll"}
 
 
-def _candidates() -> list[Path]:
+def _candidates() -> list[str]:
     named = os.environ.get("MALTI_LIBRARY")
     if named:
-        return [Path(named)]
+        return [named]
     name = _NAMES.get(sys.platform, "libmalti.so")
-    package = Path(__file__).resolve().parent
-    places = [package / name]
+    # pathlib would take longer to import than all of ours.
+    package = os.path.dirname(os.path.realpath(__file__))  # noqa: PTH120
+    places = [os.path.join(package, name)]  # noqa: PTH118
     # src/libmalti in bindings/python of a checkout.
-    if len(package.parents) > 3:
-        places.append(package.parents[3] / "target" / "release" / name)
-    return places
+    root = package.rsplit(os.sep, 4)[0]
+    return [*places, os.path.join(root, "target", "release", name)]  # noqa: PTH118
 
 
-def _find() -> Path:
+def _find() -> str:
     candidates = _candidates()
     for candidate in candidates:
-        if candidate.is_file():
+        if os.path.isfile(candidate):  # noqa: PTH113
             return candidate
     raise ImportError(
         "libmalti's native library was not found at "
-        + " or ".join(map(str, candidates))
+        + " or ".join(candidates)
         + "; in a checkout `make lib` builds it, and MALTI_LIBRARY names another place"
     )
 
 
-def _load() -> tuple[ctypes.PyDLL, ctypes.CDLL, Path]:
+def _load() -> tuple[ctypes.PyDLL, ctypes.CDLL, str]:
     path = _find()
     try:
-        doors = ctypes.PyDLL(str(path)), ctypes.CDLL(str(path)), path
+        doors = ctypes.PyDLL(path), ctypes.CDLL(path), path
     except OSError as error:
         raise ImportError(f"libmalti's native library could not be loaded: {error}") from error
     try:
