@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 from collections import deque
 from collections.abc import Awaitable, MutableMapping
 from time import perf_counter_ns
-from typing import Any, Callable, overload
+from typing import TYPE_CHECKING, Any, Callable, overload
 
 from ._client import Setting, client
 from ._context import MARK, Said, current, leave
 from ._record import SCOPE_NAMES, lost, record_scope
 from ._routes import endpoint_of, is_unrouted
+
+if TYPE_CHECKING:
+    import asyncio
 
 Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]
@@ -98,14 +100,8 @@ class MaltiMiddleware:
         token = current.set(exchange.said)
         try:
             await self.app(scope, exchange.receive, exchange.send)
-        except (asyncio.CancelledError, GeneratorExit):
-            # The server gives a request up when its client is gone, or when it stops.
-            exchange.end(exchange.status or _CLIENT_GONE)
-            raise
-        except BaseException:
-            # Of a client that left, frameworks make exceptions of their own.
-            left = exchange.left_at != 0
-            exchange.end((exchange.status or _CLIENT_GONE) if left else _SERVER_ERROR)
+        except BaseException as error:
+            exchange.fail(error)
             raise
         else:
             if not exchange.ended:
@@ -153,7 +149,7 @@ class _Exchange:
 
     async def receive(self) -> Message:
         if self._look is not None:
-            await asyncio.wait({self._look})
+            await _asyncio().wait({self._look})
         if self._kept:
             return self._kept.popleft()
         self._receiving = True
@@ -195,16 +191,16 @@ class _Exchange:
         """
         if not self._receiving and self._look is None:
             with contextlib.suppress(RuntimeError):  # another event loop than asyncio's
-                await self._peek(asyncio.get_running_loop())
+                await self._peek(_asyncio().get_running_loop())
         self._looked = True
         await self.send(message)
 
     async def _peek(self, loop: asyncio.AbstractEventLoop) -> None:
         look = self._look = loop.create_task(self._keep())
         try:
-            await asyncio.sleep(0)
+            await _asyncio().sleep(0)
             look.cancel()
-            await asyncio.wait({look})
+            await _asyncio().wait({look})
             if not look.cancelled():
                 # A fault of the server's; the application meets it when it receives.
                 look.exception()
@@ -222,6 +218,15 @@ class _Exchange:
             self._note(message)
             if self.left_at:
                 return
+
+    def fail(self, error: BaseException) -> None:
+        """The application raised."""
+        if self.left_at or isinstance(error, (GeneratorExit, _asyncio().CancelledError)):
+            # The server gives a request up when its client is gone, or when it stops; and of a
+            # client that left, frameworks make exceptions of their own.
+            self.end(self.status or _CLIENT_GONE)
+        else:
+            self.end(_SERVER_ERROR)
 
     def end(self, status: int) -> None:
         """The answer is over: record it, once. Never raises."""
@@ -242,6 +247,13 @@ class _Exchange:
             record_scope(SCOPE_NAMES, scope, vars(said), endpoint, status, elapsed // 1000)
         except Exception as error:
             lost(error)
+
+
+def _asyncio() -> Any:
+    """Not at import: it takes longer than all of ours, and servers on other loops have none."""
+    import asyncio
+
+    return asyncio
 
 
 async def _live(app: App, scope: Scope, receive: Receive, send: Send) -> None:
@@ -274,7 +286,7 @@ async def _live(app: App, scope: Scope, receive: Receive, send: Send) -> None:
 async def _off_the_loop(work: Callable[[], object]) -> None:
     """Does what may wait on another thread, where that can be waited for."""
     try:
-        done = asyncio.get_running_loop().run_in_executor(None, work)
+        done = _asyncio().get_running_loop().run_in_executor(None, work)
     except RuntimeError:
         # Another loop than asyncio's, or its threads have ended: then a short wait is no harm.
         work()
