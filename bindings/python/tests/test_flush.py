@@ -96,7 +96,8 @@ def dying(receiver: Receiver, how: str) -> tuple[int, int]:
         app.request("GET", f"/{n}")
     assert receiver.records() == []
     status = app.stop()
-    assert app.errors == []
+    # waitress tells of a queue where its thread was slow to start.
+    assert [line for line in app.errors if "Task queue depth" not in line] == []
     return status, len(receiver.records())
 
 

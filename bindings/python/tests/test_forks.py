@@ -6,6 +6,7 @@ import json
 import multiprocessing
 import os
 import shutil
+import socket
 import sys
 from collections import Counter
 from pathlib import Path
@@ -44,6 +45,15 @@ SERVERS = [
 ]
 
 
+def idle(stats: Path) -> bool:
+    """Whether no worker of uWSGI is in a request: of one that is, it runs no exit hook."""
+    with socket.socket(socket.AF_UNIX) as connection:
+        connection.connect(str(stats))
+        with connection.makefile() as lines:
+            workers = json.load(lines)["workers"]
+    return not any(core["in_request"] for worker in workers for core in worker["cores"])
+
+
 def consumers(receiver: Receiver) -> list[str]:
     return [record["consumer"] for record in receiver.records()]
 
@@ -63,10 +73,14 @@ def test_servers(
     hooked = not (name == "uWSGI" and preloads)
     if not hooked:
         settings["MALTI_BATCH_INTERVAL"] = "0.5"
-    process = Process(command, environment(receiver.url, **settings))
+    stats = tmp_path / "stats"
+    more = ["--stats", str(stats)] if name == "uWSGI" else []
+    process = Process([*command, *more], environment(receiver.url, **settings))
     try:
         requests = Requests(until("a port", lambda: port_in(process.errors)))
         requests.run()
+        if name == "uWSGI":
+            until("idle workers", lambda: idle(stats))
         if hooked:
             assert receiver.records() == []
         else:
