@@ -11,6 +11,7 @@ mod keys;
 mod proxy;
 mod secret;
 mod values;
+mod variables;
 
 #[cfg(test)]
 mod tests;
@@ -27,12 +28,12 @@ pub use self::keys::Key;
 pub use self::secret::Secret;
 pub use self::values::Compression;
 
-use self::environment::Environment;
 use self::error::quoted;
 use self::keys::{KEYS, Secrecy};
 use self::proxy::{EnvProxies, EnvProxy, Proxy};
 use self::secret::{MASK, mask_userinfo};
 use self::values::KeyFile;
+use self::variables::Environment;
 use crate::consumer::{Rules, Source};
 use crate::log::Level;
 use crate::spool;

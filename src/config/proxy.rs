@@ -8,8 +8,8 @@ use std::fmt;
 
 use ureq::ProxyProtocol;
 
-use super::environment::Environment;
 use super::secret::mask_userinfo;
+use super::variables::Environment;
 
 /// The address of an HTTP proxy, perhaps with a user and a password. Printing it masks the password.
 #[derive(Clone, PartialEq, Eq)]
