@@ -282,10 +282,15 @@ impl<const N: usize> Call<'_, N> {
     /// The same; null and undefined are empty.
     #[inline(always)]
     fn optional<'b>(&self, at: usize, name: &str, room: &'b mut Text) -> Outcome<&'b [u8]> {
-        match kind(self.env, self.arguments[at])? {
-            ValueType::napi_undefined | ValueType::napi_null => Ok(&[]),
-            _ => self.text(at, name, room),
+        if self.is_absent(at)? {
+            return Ok(&[]);
         }
+        self.text(at, name, room)
+    }
+
+    fn is_absent(&self, at: usize) -> Outcome<bool> {
+        let kind = kind(self.env, self.arguments[at])?;
+        Ok(kind == ValueType::napi_undefined || kind == ValueType::napi_null)
     }
 
     #[inline(always)]
