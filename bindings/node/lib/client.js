@@ -88,7 +88,7 @@ function init(settings = {}) {
 
 /** Settings for the start that is to come. */
 function prepare(settings) {
-  if (settings === undefined) return
+  if (settings === undefined || Object.keys(settings).length === 0) return
   if (client.settled) once("settings that come after the client's start have no effect")
   else prepared = { ...prepared, ...settings }
 }

@@ -14,10 +14,9 @@ const CANCEL = 8
 const MARK = Symbol.for('libmalti.exchange')
 const current = new AsyncLocalStorage()
 
-/** Whether it was the client that ended the connection. */
-function hasLeft(req) {
-  if (req.stream) return req.stream.aborted || req.stream.rstCode === CANCEL
-  const { socket } = req
+/** Whether it was the client that ended the connection, or its HTTP/2 stream. */
+function hasLeft({ socket }, stream) {
+  if (stream) return stream.rstCode === CANCEL
   return socket.readableEnded || socket.errored?.syscall !== undefined
 }
 
@@ -38,6 +37,8 @@ class Exchange {
   endpoint = undefined
   #req
   #res
+  /** HTTP/2's, which the request forgets when it is closed. */
+  #stream
   #route
   #target
   #peer
@@ -46,6 +47,7 @@ class Exchange {
   constructor(req, res, route) {
     this.#req = req
     this.#res = res
+    this.#stream = req.stream
     this.#route = route
     this.#target = req.originalUrl ?? req.url
     // A socket that is closed has forgotten it.
@@ -75,9 +77,11 @@ class Exchange {
 
   #status() {
     const res = this.#res
-    if (res.writableFinished) return res.statusCode
-    if (!hasLeft(this.#req)) return SERVER_ERROR
-    return res.headersSent ? res.statusCode : CLIENT_GONE
+    const stream = this.#stream
+    if (stream ? stream.rstCode === 0 : res.writableFinished) return res.statusCode
+    // Neither side was done, or a stand-in for a connection has no notion of it.
+    if (!hasLeft(this.#req, stream)) return res.writableEnded && !stream ? res.statusCode : SERVER_ERROR
+    return (stream ?? res).headersSent ? res.statusCode : CLIENT_GONE
   }
 }
 

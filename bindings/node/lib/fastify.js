@@ -6,7 +6,7 @@ const { MARK, current, follow } = require('./exchange.js')
 
 function malti(fastify, settings, done) {
   const { prefix, logLevel, ...own } = settings
-  prepare(Object.keys(own).length > 0 ? own : undefined)
+  prepare(own)
   if (!fastify.hasRequestDecorator('malti')) fastify.decorateRequest('malti', null)
 
   fastify.addHook('onRequest', (request, reply, next) => {
