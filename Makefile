@@ -69,6 +69,7 @@ sanitize: $(TOOLCHAIN) ## run the library's unit tests under AddressSanitizer an
 APPS ?=
 .PHONY: conformance
 conformance: receiver lib $(NOX) ## ask the same of an app per framework, compare the records (APPS="asgi c": of some)
+	@$(PYTHON) .ci/node.py
 	@$(NOX) --session conformance -- $(APPS)
 
 .PHONY: faults

@@ -14,6 +14,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import c_tests
+import node
 import rust_tests
 from stream import stream
 from tally import Tally
@@ -33,6 +34,12 @@ def c(long: bool) -> Tally:
     tally = Tally("c")
     c_tests.run(tally, under_valgrind=long)
     tally.settle(0)
+    return tally
+
+
+def node_part(long: bool) -> Tally:
+    tally = Tally("node")
+    node.run(tally)
     return tally
 
 
@@ -56,6 +63,8 @@ def python(long: bool) -> Tally:
 PARTS: dict[str, tuple[Callable[[bool], Tally], tuple[str, ...]]] = {
     "rust": (rust, ("Cargo.toml",)),
     "c": (c, ("include/malti.h", "tests/c/*.c")),
+    # Before Python's, whose conformance suite runs apps on node's packages.
+    "node": (node_part, ("bindings/node/tests/*.test.js",)),
     "python": (python, ("bindings/python", "tests/test_*.py")),
 }
 

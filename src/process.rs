@@ -277,6 +277,11 @@ pub(crate) fn init(config: Config, callback: Option<HostLog>) -> Result<Started,
 
 /// Gives one ownership back. The last one ends the client; the others only flush.
 pub(crate) fn shutdown(timeout: Duration) -> Result<bool, Absent> {
+    release(timeout, timeout)
+}
+
+/// The same where an owner that is not the last waits for another time, `others`.
+pub(crate) fn release(timeout: Duration, others: Duration) -> Result<bool, Absent> {
     let deadline = Instant::now() + timeout.min(WAIT_MAX);
     let left = || deadline.saturating_duration_since(Instant::now());
     let turn = Turn::take();
@@ -293,7 +298,8 @@ pub(crate) fn shutdown(timeout: Duration) -> Result<bool, Absent> {
     }
     if running.owners.fetch_sub(1, Ordering::AcqRel) > 1 {
         drop(turn);
-        return Ok(hot().is_none_or(|shell| shell.flush(left()).is_ok()));
+        let wait = others.min(left());
+        return Ok(hot().is_none_or(|shell| shell.flush(wait).is_ok()));
     }
     TENURE.clear();
     let Some(shell) = HOT.get() else {

@@ -1,5 +1,6 @@
 //! Init, flush, shutdown, log lines.
 
+use std::borrow::Cow;
 use std::ffi::c_char;
 use std::time::Duration;
 
@@ -9,7 +10,7 @@ use super::status::*;
 use super::text::put;
 use crate::client::FlushError;
 use crate::config::Config;
-use crate::process::{self, InitError, Started};
+use crate::process::{self, HostLog, InitError, Started};
 use crate::shell::Shell;
 
 /// Starts the process-wide client with a copy of `config` (NULL: the environment alone). Returns at once: no network
@@ -49,20 +50,26 @@ pub unsafe extern "C" fn malti_init(
             Some(config) => (config.config.clone(), config.callback.clone()),
             None => (Config::from_env(), None),
         };
-        match process::init(settings, callback) {
-            Ok(Started::New) => explain(MALTI_OK, ""),
-            Ok(Started::Shared) => explain(MALTI_ALREADY_RUNNING, ""),
-            Ok(Started::Disabled) => explain(
-                MALTI_DISABLED,
-                "no api_key, or enabled is false: nothing is recorded",
-            ),
-            Err(InitError::Differs(key)) => explain(
-                MALTI_ERR_ALREADY_INITIALIZED,
-                &format!("already running with another {key}"),
-            ),
-            Err(InitError::Unusable(why)) => explain(MALTI_ERR_INVALID_VALUE, &why),
-        }
+        let (status, why) = start(settings, callback);
+        explain(status, &why)
     })
+}
+
+/// Begins the process-wide client: the status, and where it is an error what is wrong.
+pub(crate) fn start(settings: Config, callback: Option<HostLog>) -> (i32, Cow<'static, str>) {
+    match process::init(settings, callback) {
+        Ok(Started::New) => (MALTI_OK, "".into()),
+        Ok(Started::Shared) => (MALTI_ALREADY_RUNNING, "".into()),
+        Ok(Started::Disabled) => (
+            MALTI_DISABLED,
+            "no api_key, or enabled is false: nothing is recorded".into(),
+        ),
+        Err(InitError::Differs(key)) => (
+            MALTI_ERR_ALREADY_INITIALIZED,
+            format!("already running with another {key}").into(),
+        ),
+        Err(InitError::Unusable(why)) => (MALTI_ERR_INVALID_VALUE, why.into()),
+    }
 }
 
 fn status_of(flushed: Result<(), FlushError>) -> i32 {

@@ -28,7 +28,7 @@ pub use stats::*;
 
 /// Runs the body of an export; a panic in it becomes `on_panic`.
 #[inline]
-fn guard<R>(on_panic: R, body: impl FnOnce() -> R) -> R {
+pub(crate) fn guard<R>(on_panic: R, body: impl FnOnce() -> R) -> R {
     if sys::process_ending() {
         return on_panic;
     }

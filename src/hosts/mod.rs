@@ -1,3 +1,5 @@
 //! Faces of the core that belong to one language's runtime, where calling the C functions would cost too much.
 
+mod node;
 mod python;
+mod request;

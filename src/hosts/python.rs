@@ -11,12 +11,12 @@ use std::ops::RangeInclusive;
 use std::ptr;
 use std::sync::OnceLock;
 
+use super::request::{self, cut};
 use crate::capi::{self, status};
 use crate::client::RawCall;
-use crate::consumer::{Request, Rules};
+use crate::consumer::Rules;
 use crate::log;
 use crate::process;
-use crate::record::FIELD_MAX;
 use crate::sys;
 
 /// An object of Python's, only ever handed on.
@@ -219,14 +219,6 @@ impl Call {
     }
 }
 
-/// Bytes of headers that say who called, in most requests.
-const HEADERS_LIKELY: usize = 256;
-
-/// To what a record takes of a field.
-fn cut(text: &[u8]) -> &[u8] {
-    &text[..text.len().min(FIELD_MAX)]
-}
-
 impl Api {
     /// `None`: not so simple, or interrupted.
     #[inline(always)]
@@ -323,26 +315,7 @@ impl Api {
         };
         // SAFETY: the caller holds the GIL.
         let headers = unsafe { self.headers(headers, &tenure.rules)? };
-        let request = Request {
-            state: Some(call.consumer),
-            headers: &headers,
-            query,
-            peer,
-        };
-        let consumer = tenure.rules.consumer(&request);
-        let context = call
-            .context
-            .is_empty()
-            .then(|| tenure.rules.context(&headers));
-        let context = context.flatten();
-        let call = RawCall {
-            consumer: cut(consumer.as_bytes()),
-            context: context
-                .as_deref()
-                .map_or(call.context, |text| cut(text.as_bytes())),
-            ..call
-        };
-        Some(capi::submit(|| Ok(call)))
+        Some(request::record(&tenure.rules, call, &headers, query, peer))
     }
 
     /// NULL is none, too.
@@ -387,16 +360,7 @@ impl Api {
                 let name = self.bytes_of((self.tuple_get_item)(pair, 0))?;
                 if rules.reads(name) {
                     let value = self.bytes_of((self.tuple_get_item)(pair, 1))?;
-                    // No server should let a NUL pass. Here it would begin another header.
-                    if value.contains(&0) {
-                        continue;
-                    }
-                    // One allocation, where there is anything at all to read.
-                    block.reserve(HEADERS_LIKELY);
-                    for part in [name, value] {
-                        block.extend_from_slice(part);
-                        block.push(0);
-                    }
+                    request::add_header(&mut block, name, value);
                 }
             }
         }

@@ -17,7 +17,11 @@ from processes import LIBRARY, ROOT
 
 HERE = Path(__file__).resolve().parent
 BINDING = ROOT / "bindings" / "python" / "src"
+NODE_MODULES = ROOT / "bindings" / "node" / "tests" / "node_modules"
 EXAMPLES = ROOT / "bindings" / "c" / "examples"
+
+
+_NODE = (".cjs", ".mjs")
 
 
 class Mistake(Exception):
@@ -53,11 +57,21 @@ class App:
                 if importlib.util.find_spec(module) is None:
                     raise NotHere(f"there is no Python module {module}")
             return [sys.executable, str(self.file)]
+        if self.file.suffix in _NODE:
+            node = shutil.which("node")
+            if node is None:
+                raise NotHere("there is no node")
+            for module in ("libmalti", *self.needs):
+                if not (NODE_MODULES / module).is_dir():
+                    raise NotHere(f"there is no npm package {module} (.ci/node.py installs it)")
+            return [node, str(self.file)]
         if self.file.suffix == ".c":
             return [str(_compiled(self.file, folder))]
         raise Mistake(f"{self.name}: no way to start {self.file.name}")
 
     def environment(self) -> dict[str, str]:
+        if self.file.suffix in _NODE:
+            return {"NODE_PATH": str(NODE_MODULES), **self.env}
         if self.file.suffix != ".py":
             return self.env
         path = [os.environ.get("PYTHONPATH", ""), str(BINDING)]

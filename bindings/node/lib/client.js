@@ -1,0 +1,232 @@
+'use strict'
+// The life of the process-wide client, as this thread sees it. Its rules are the core's.
+
+const { isMainThread } = require('node:worker_threads')
+const { load } = require('./native.js')
+
+const OK = 0
+const DISABLED = 2
+const TIMED_OUT = -6
+/** How often a flush looks, in milliseconds: at first, and at most. */
+const LOOK_MS = 2
+const LOOK_MAX_MS = 50
+const LOG_EVERY_MS = 1000
+
+/** `recording` is what requests look at first. `readsPeer`: the rules want the other end's address. */
+const client = { recording: false, readsPeer: false, settled: false }
+
+let native
+let prepared = {}
+let logger
+let pulling
+const said = new Set()
+
+function library() {
+  native ??= load()
+  return native
+}
+
+function asText(key, value) {
+  if (Array.isArray(value)) return value.map((item) => asText(key, item)).join(',')
+  if (['string', 'number', 'boolean', 'bigint'].includes(typeof value)) return String(value)
+  throw new TypeError(`${key} is a string, a number, a boolean or an array of these`)
+}
+
+function take(settings) {
+  const { logger: given, ...keys } = settings
+  const texts = {}
+  for (const [key, value] of Object.entries(keys)) {
+    if (value !== undefined && value !== null) texts[key] = asText(key, value)
+  }
+  if (given) {
+    for (const level of ['error', 'warn', 'info', 'debug']) {
+      if (typeof given[level] !== 'function') throw new TypeError(`logger has no function ${level}`)
+    }
+    logger = given
+    // Asked once before init, the core keeps its lines for us.
+    pullLog()
+    pulling ??= setInterval(pullLog, LOG_EVERY_MS).unref()
+  }
+  const status = library().init(texts)
+  client.settled = true
+  client.recording = status !== DISABLED
+  client.readsPeer = native.readsPeer()
+  pullLog()
+}
+
+function pullLog() {
+  if (!logger) return
+  let entry
+  while ((entry = library().logNext())) {
+    try {
+      logger[entry[0]](entry[1])
+    } catch {
+      // A fault of the application's logger is not to end a request.
+    }
+  }
+}
+
+/** Says something of this binding's own, once. */
+function once(line) {
+  if (said.has(line)) return
+  said.add(line)
+  if (logger) logger.warn(line)
+  else process.stderr.write(`malti: warn: ${line}\n`)
+}
+
+/**
+ * Starts the client with `settings` over those of the environment. True: requests are recorded.
+ * TypeError, RangeError: a setting that is unknown or can't be used; Error: it runs with others.
+ */
+function init(settings = {}) {
+  if (settings === null || typeof settings !== 'object') {
+    throw new TypeError('settings is an object')
+  }
+  take({ ...prepared, ...settings })
+  return client.recording
+}
+
+/** Settings for the start that is to come. */
+function prepare(settings) {
+  if (settings === undefined || Object.keys(settings).length === 0) return
+  if (client.settled) once("settings that come after the client's start have no effect")
+  else prepared = { ...prepared, ...settings }
+}
+
+/** Whether requests are recorded, after a start if there was none. Never throws. */
+function begun() {
+  if (!client.settled) {
+    client.settled = true
+    try {
+      take(prepared)
+    } catch (error) {
+      // Another part of the process may have come first: its client serves us too.
+      if (native?.flushBegin() >= 0) {
+        client.recording = true
+        client.readsPeer = native.readsPeer()
+        once(`the client that runs is used as it is: ${error.message}`)
+      } else {
+        once(`nothing is recorded: ${error.message}`)
+      }
+    }
+  }
+  return client.recording
+}
+
+/** Records one request. True: recorded. TypeError: an argument of the wrong type. */
+function record(method, endpoint, status, responseTimeUs, consumer, context) {
+  if (!client.recording && !begun()) return false
+  return native.record(method, endpoint, status, responseTimeUs, consumer, context) === OK
+}
+
+/** The same for middleware; faults are said once, never thrown. */
+function recordRequest(...request) {
+  try {
+    return native.recordRequest(...request) === OK
+  } catch (error) {
+    lost(error)
+    return false
+  }
+}
+
+/** A fault of telemetry in the middle of a request. */
+function lost(error) {
+  once(`a request was not recorded: ${error?.message ?? error}`)
+}
+
+const patterns = new Map()
+
+/** A pattern in normal form; each is asked for once. */
+function normalize(dialect, pattern) {
+  const key = `${dialect} ${pattern}`
+  let normal = patterns.get(key)
+  if (normal === undefined) {
+    normal = library().normalizeRoute(dialect, pattern)
+    patterns.set(key, normal)
+  }
+  return normal
+}
+
+/** Resolves when all that was recorded is delivered or counted, or time is up. */
+function settle(timeoutMs, keepsAlive) {
+  const until = performance.now() + timeoutMs
+  const ticket = native?.flushBegin() ?? null
+  if (ticket === null || ticket < 0) return Promise.resolve(ticket === null)
+  return new Promise((resolve) => {
+    let wait = LOOK_MS
+    const look = () => {
+      const status = native.flushWait(ticket, 0)
+      const left = until - performance.now()
+      if (status !== TIMED_OUT || left <= 0) {
+        pullLog()
+        resolve(status >= OK)
+        return
+      }
+      const timer = setTimeout(look, Math.min(wait, left))
+      if (!keepsAlive) timer.unref()
+      wait = Math.min(wait * 2, LOOK_MAX_MS)
+    }
+    look()
+  })
+}
+
+/** Milliseconds, from what the caller gave. */
+function duration(timeoutMs) {
+  if (typeof timeoutMs !== 'number' || Number.isNaN(timeoutMs)) {
+    throw new TypeError('timeoutMs is a number')
+  }
+  return Math.max(0, Math.min(timeoutMs, 3_600_000))
+}
+
+/**
+ * Delivers what has been recorded so far. False: not within `timeoutMs`, or the server refuses.
+ * Blocks nothing, and does not keep the process alive: at its end all is delivered anyway.
+ */
+async function flush(timeoutMs = 5000) {
+  return settle(duration(timeoutMs), false)
+}
+
+/** Delivers, then stops the client; `init` starts it again. False: not all was confirmed in time. */
+async function shutdown(timeoutMs = 5000) {
+  const limit = duration(timeoutMs)
+  if (!native) return true
+  const delivered = await settle(limit, true)
+  client.recording = false
+  client.settled = true
+  const status = native.shutdown(0)
+  pullLog()
+  return delivered && status >= OK
+}
+
+/** The ledger. */
+function stats() {
+  pullLog()
+  return JSON.parse(library().stats())
+}
+
+// The one place that blocks, and not for longer than `shutdown_timeout`. A worker's share is given
+// back by the library itself, since a worker that is terminated runs no more JavaScript.
+if (isMainThread) {
+  process.on('exit', () => {
+    if (!native) return
+    pullLog()
+    native.exit()
+    client.recording = false
+    client.settled = true
+  })
+}
+
+module.exports = {
+  client,
+  library,
+  init,
+  prepare,
+  begun,
+  record,
+  recordRequest,
+  lost,
+  normalize,
+  flush,
+  shutdown,
+  stats,
+}

@@ -1,0 +1,126 @@
+'use strict'
+// One request and its answer on node:http, whatever framework stands between.
+
+const { AsyncLocalStorage } = require('node:async_hooks')
+const { client, begun, lost, recordRequest } = require('./client.js')
+
+// nginx's status for a client that went away before the answer.
+const CLIENT_GONE = 499
+const SERVER_ERROR = 500
+/** HTTP/2's code for a stream that its client does not want any more. */
+const CANCEL = 8
+
+/** Known by name, so that two copies of this package in a process record a request once. */
+const MARK = Symbol.for('libmalti.exchange')
+const current = new AsyncLocalStorage()
+
+/** Whether it was the client that ended the connection, or its HTTP/2 stream. */
+function hasLeft({ socket }, stream) {
+  if (stream) return stream.rstCode === CANCEL
+  return socket.readableEnded || socket.errored?.syscall !== undefined
+}
+
+/** A value of the application's as text; what is nothing is absent. */
+function text(value) {
+  return value === undefined || value === null ? undefined : String(value)
+}
+
+function pathOf(target) {
+  const mark = target.indexOf('?')
+  return mark < 0 ? target : target.slice(0, mark)
+}
+
+/** What the application says of the request that it is answering: `req.malti`. */
+class Exchange {
+  consumer = undefined
+  context = undefined
+  endpoint = undefined
+  #req
+  #res
+  /** HTTP/2's, which the request forgets when it is closed. */
+  #stream
+  #route
+  #target
+  #peer
+  #started = performance.now()
+
+  constructor(req, res, route) {
+    this.#req = req
+    this.#res = res
+    this.#stream = req.stream
+    this.#route = route
+    this.#target = req.originalUrl ?? req.url
+    // A socket that is closed has forgotten it.
+    this.#peer = client.readsPeer ? req.socket?.remoteAddress : undefined
+    res.once('close', () => this.#end())
+  }
+
+  #end() {
+    const elapsed = performance.now() - this.#started
+    try {
+      const req = this.#req
+      recordRequest(
+        req.method,
+        text(this.endpoint) || this.#route(req) || pathOf(this.#target),
+        this.#status(),
+        elapsed * 1000,
+        text(this.consumer),
+        text(this.context),
+        req.rawHeaders,
+        this.#target,
+        this.#peer,
+      )
+    } catch (error) {
+      lost(error)
+    }
+  }
+
+  #status() {
+    const res = this.#res
+    const stream = this.#stream
+    if (stream ? stream.rstCode === 0 : res.writableFinished) return res.statusCode
+    // Neither side was done, or a stand-in for a connection has no notion of it.
+    if (!hasLeft(this.#req, stream)) return res.writableEnded && !stream ? res.statusCode : SERVER_ERROR
+    return (stream ?? res).headersSent ? res.statusCode : CLIENT_GONE
+  }
+}
+
+/**
+ * Follows a request to its end, once. `route` gives the pattern that it matched, in normal form, at
+ * the end; undefined: none. Null: it is followed already, or nothing is recorded. `req.malti` is
+ * there in any case.
+ */
+function follow(req, res, route) {
+  if (req[MARK]) return null
+  if (!(client.recording || begun())) {
+    req.malti ??= {}
+    return null
+  }
+  const exchange = new Exchange(req, res, route)
+  req[MARK] = exchange
+  req.malti = exchange
+  return exchange
+}
+
+/**
+ * Names the caller of the request that is being answered, before headers and query. Outside a
+ * request it does nothing, as its siblings.
+ */
+function setConsumer(consumer) {
+  const exchange = current.getStore()
+  if (exchange) exchange.consumer = consumer
+}
+
+/** Adds free text to the record of the request that is being answered. */
+function setContext(context) {
+  const exchange = current.getStore()
+  if (exchange) exchange.context = context
+}
+
+/** Sets the endpoint of the request that is being answered, in place of the route's pattern. */
+function setEndpoint(endpoint) {
+  const exchange = current.getStore()
+  if (exchange) exchange.endpoint = endpoint
+}
+
+module.exports = { MARK, current, follow, setConsumer, setContext, setEndpoint }

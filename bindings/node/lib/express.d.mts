@@ -1,0 +1,2 @@
+import malti = require('./express.js')
+export default malti

@@ -1,0 +1,2 @@
+import malti = require('./fastify.js')
+export default malti

@@ -1,0 +1,33 @@
+'use strict'
+// Fastify 5: `await app.register(malti)`, before the routes that it is to see.
+
+const { normalize, prepare } = require('./client.js')
+const { MARK, current, follow } = require('./exchange.js')
+
+function malti(fastify, settings, done) {
+  const { prefix, logLevel, ...own } = settings
+  prepare(own)
+  if (!fastify.hasRequestDecorator('malti')) fastify.decorateRequest('malti', null)
+
+  fastify.addHook('onRequest', (request, reply, next) => {
+    const route = () =>
+      request.is404 ? undefined : normalize('fastify', request.routeOptions.url ?? '/')
+    const exchange = follow(request.raw, reply.raw, route)
+    request.malti = request.raw.malti
+    if (exchange === null) next()
+    else current.run(exchange, next)
+  })
+  // Reading the body has led out of the request's context.
+  fastify.addHook('preValidation', (request, reply, next) => {
+    const exchange = request.raw[MARK]
+    if (exchange === undefined) next()
+    else current.run(exchange, next)
+  })
+  done()
+}
+
+// The hooks are for the routes of whoever registers it, as with fastify-plugin.
+malti[Symbol.for('skip-override')] = true
+malti[Symbol.for('fastify.display-name')] = 'libmalti'
+
+module.exports = malti

@@ -1,0 +1,15 @@
+import malti from './index.js'
+
+export const {
+  init,
+  record,
+  flush,
+  shutdown,
+  stats,
+  setConsumer,
+  setContext,
+  setEndpoint,
+  instrument,
+  version,
+} = malti
+export default malti

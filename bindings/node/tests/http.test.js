@@ -1,0 +1,138 @@
+'use strict'
+// Servers without a framework.
+
+const assert = require('node:assert/strict')
+const { once } = require('node:events')
+const http = require('node:http')
+const http2 = require('node:http2')
+const { before, test } = require('node:test')
+const { ask, brief, delivered, leave, listening, receiver, wait, wholeFile } = require('./harness.js')
+const malti = require('libmalti')
+
+const owner = wholeFile()
+let server
+let seen = 0
+
+before(async () => {
+  server = await receiver(owner)
+  malti.init({ ...server.settings, clean_mode: false })
+})
+
+/** The records that have come since the last time, once there are `count`. */
+async function news(count) {
+  const fresh = await delivered(server, seen, count)
+  seen += fresh.length
+  assert.equal(fresh.length, count, fresh.map(brief).join('\n'))
+  return fresh
+}
+
+test('each request is one record, timed to the end of its body', async () => {
+  const app = http.createServer(async (req, res) => {
+    res.write('a')
+    await wait(120)
+    res.statusCode = 201
+    res.end('b')
+  })
+  // Twice is as good as once.
+  malti.instrument(malti.instrument(app))
+  const port = await listening(owner, app)
+  assert.equal(await ask(port, '/a/b?x=1', { method: 'PUT', headers: { 'X-User-Id': 'u1' } }), 200)
+  const [record] = await news(1)
+  assert.equal(brief(record), 'PUT /a/b 201 u1')
+  assert.ok(record.response_time >= 110, record.response_time)
+})
+
+test('a client that leaves is 499 before the answer, and keeps its status in the middle', async () => {
+  const started = Promise.withResolvers?.() ?? withResolvers()
+  const app = malti.instrument(
+    http.createServer((req, res) => {
+      if (req.url === '/begun') res.write('a')
+      else started.resolve()
+    }),
+  )
+  const port = await listening(owner, app)
+  await leave(port, '/waits', started.promise)
+  assert.deepEqual((await news(1)).map(brief), ['GET /waits 499 anonymous'])
+  await leave(port, '/begun')
+  assert.deepEqual((await news(1)).map(brief), ['GET /begun 200 anonymous'])
+})
+
+test('an answer that the server breaks off is 500', async () => {
+  const app = malti.instrument(
+    http.createServer((req, res) => {
+      res.write('a')
+      if (req.url === '/error') setImmediate(() => res.destroy(new Error('on purpose')))
+      else setImmediate(() => req.socket.destroy())
+    }),
+  )
+  const port = await listening(owner, app)
+  await Promise.allSettled(['/error', '/socket'].map((target) => ask(port, target).catch(() => {})))
+  assert.deepEqual((await news(2)).map(brief).sort(), [
+    'GET /error 500 anonymous',
+    'GET /socket 500 anonymous',
+  ])
+})
+
+test('what the application says reaches its own request, across timers and promises', async () => {
+  const app = http.createServer(async (req, res) => {
+    await wait(Math.random() * 20)
+    await new Promise((resolve) => process.nextTick(resolve))
+    malti.setConsumer(req.url.slice(1))
+    malti.setContext(`context ${req.url}`)
+    malti.setEndpoint('/{name}')
+    res.end()
+  })
+  const port = await listening(owner, malti.instrument(app))
+  const names = Array.from({ length: 100 }, (_, number) => `caller-${number}`)
+  await Promise.all(names.map((name) => ask(port, `/${name}`)))
+  const records = await news(100)
+  assert.deepEqual(new Set(records.map(({ consumer }) => consumer)), new Set(names))
+  for (const { consumer, context, endpoint } of records) {
+    assert.equal(`${context} ${endpoint}`, `context /${consumer} /{name}`)
+  }
+  malti.setConsumer('outside of a request: nothing')
+})
+
+test('HTTP/2, and a stream that its client cancels', async () => {
+  const app = http2.createServer((req, res) => {
+    if (req.url === '/done') res.end('x')
+  })
+  malti.instrument(app, { endpoint: (req) => `/h2${req.url}` })
+  const port = await listening(owner, app)
+  const client = http2.connect(`http://127.0.0.1:${port}`)
+  const stream = client.request({ ':path': '/done', 'x-consumer-id': 'two' })
+  stream.resume()
+  await once(stream, 'close')
+  const left = client.request({ ':path': '/left' })
+  left.on('error', () => {})
+  const got = once(app, 'stream')
+  await got
+  left.close(http2.constants.NGHTTP2_CANCEL)
+  const records = await news(2)
+  client.close()
+  assert.deepEqual(records.map(brief), ['GET /h2/done 200 two', 'GET /h2/left 499 anonymous'])
+})
+
+function withResolvers() {
+  const made = {}
+  made.promise = new Promise((resolve) => (made.resolve = resolve))
+  return made
+}
+
+test('fetches on one connection, HEAD and a body', async () => {
+  const app = http.createServer((req, res) => req.resume().on('end', () => res.end('x')))
+  const port = await listening(owner, malti.instrument(app))
+  const agent = new http.Agent({ keepAlive: true, maxSockets: 1 })
+  for (const method of ['GET', 'HEAD', 'POST']) {
+    const request = http.request({ port, host: '127.0.0.1', path: '/k', method, agent })
+    request.end(method === 'POST' ? 'body' : undefined)
+    const [answer] = await once(request, 'response')
+    answer.resume()
+    await once(answer, 'end')
+  }
+  agent.destroy()
+  assert.deepEqual(
+    (await news(3)).map(({ method }) => method),
+    ['GET', 'HEAD', 'POST'],
+  )
+})
