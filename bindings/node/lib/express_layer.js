@@ -53,6 +53,12 @@ function unmade(source, names) {
 function probed(matcher, matched) {
   const segments = matched.split('/')
   for (const [name, value] of Object.entries(matcher(matched).params)) {
+    if (Array.isArray(value)) {
+      // A wildcard's segments; where they are is sure enough, and what they are must not be told.
+      const first = segments.lastIndexOf(encodeURIComponent(value[0]))
+      segments.splice(first < 0 ? 1 : first, first < 0 ? Infinity : value.length, `{${name}}`)
+      continue
+    }
     const at = segments.findIndex((_, index) => {
       if (segments[index] === '' || segments[index].startsWith('{')) return false
       const tried = matcher(segments.with(index, PROBE).join('/'))

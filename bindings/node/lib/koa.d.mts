@@ -1,0 +1,2 @@
+import malti = require('./koa.js')
+export default malti
