@@ -86,6 +86,12 @@ pub(crate) fn waits_for_pull() -> bool {
     WAITS.load(Ordering::Relaxed) && WAITS.swap(false, Ordering::AcqRel)
 }
 
+/// Who was told has left some of it.
+#[cold]
+pub(crate) fn still_waits() {
+    WAITS.store(true, Ordering::Release);
+}
+
 /// Takes log lines from any thread.
 pub struct Logger {
     level: Level,

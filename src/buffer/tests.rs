@@ -47,9 +47,12 @@ fn push(buffer: &Buffer, number: u64, context: &[u8]) {
     assert!(matches!(pushed, Push::Kept | Push::KeptWake), "{pushed:?}");
 }
 
+fn number_of(record: &RawRecord<'_>) -> u64 {
+    str::from_utf8(record.endpoint).unwrap().parse().unwrap()
+}
+
 fn numbers(batch: &Batch) -> Vec<u64> {
-    let number = |r: RawRecord<'_>| str::from_utf8(r.endpoint).unwrap().parse().unwrap();
-    batch.records().map(number).collect()
+    batch.records().map(|record| number_of(&record)).collect()
 }
 
 fn bytes(batch: &Batch) -> usize {
@@ -337,6 +340,27 @@ fn mapped(chunks: usize) -> (tempfile::TempDir, Arc<crate::sys::Mapping>) {
     (dir, Arc::new(mapping))
 }
 
+/// Numbers of the records that whoever finds the file would send.
+fn unsettled(dir: &std::path::Path) -> Vec<u64> {
+    let bytes = std::fs::read(dir.join("file")).unwrap();
+    let mut found = Vec::new();
+    for chunk in bytes[4096..].chunks(CHUNK_BYTES) {
+        let word = |at: usize| u64::from_le_bytes(chunk[at..at + 8].try_into().unwrap());
+        let mut rest = match word(8) {
+            0 => &[][..],
+            _ => &chunk[crate::sys::HEAD_BYTES..][..word(16) as usize],
+        };
+        while let Some((record, len)) = RawRecord::unpack(rest) {
+            if !crate::record::is_done(rest) {
+                found.push(number_of(&record));
+            }
+            rest = &rest[len..];
+        }
+    }
+    found.sort_unstable();
+    found
+}
+
 /// Chunks of the file that hold something which is not settled.
 fn in_use(dir: &std::path::Path) -> usize {
     let bytes = std::fs::read(dir.join("file")).unwrap();
@@ -440,6 +464,75 @@ fn random_surgery_matches_a_list() {
         let count = all.len();
         all.dedup();
         assert_eq!(all.len(), count, "a record came out twice");
+    }
+}
+
+/// Records are evicted without a look at them: what the file says of each, and the count of bytes, must be right
+/// whatever comes next.
+#[cfg(target_os = "linux")]
+#[test]
+fn an_end_finds_in_the_file_what_was_not_settled() {
+    let mut rng = fastrand::Rng::with_seed(20_261_126);
+    for run in 0..400 {
+        let cap = rng.usize(1..400);
+        let byte_cap = rng.usize(1 << 13..1 << 17);
+        let buffer = open(cap, byte_cap);
+        let (dir, mapped) = mapped(buffer.central().max_chunks());
+        mapped.set_published();
+        buffer.central().move_to(mapped.clone());
+        let mut next = 0;
+        let mut held: Vec<Batch> = Vec::new();
+        let mut settled = Vec::new();
+        for _ in 0..rng.usize(1..120) {
+            match rng.u32(0..8) {
+                0..3 => {
+                    for _ in 0..rng.usize(0..60) {
+                        push(&buffer, next, &vec![b'x'; rng.usize(0..600)]);
+                        next += 1;
+                    }
+                }
+                3 => buffer.seal(),
+                4 => held.extend(buffer.central().take(rng.usize(1..80), 0)),
+                5 if !held.is_empty() => {
+                    let batch = held.swap_remove(rng.usize(0..held.len()));
+                    settled.extend(numbers(&batch));
+                    buffer.central().settle(batch, Fate::Sent);
+                }
+                6 if !held.is_empty() => {
+                    let batch = held.swap_remove(rng.usize(0..held.len()));
+                    buffer.central().put_back(batch);
+                }
+                7 => while buffer.central().seal(3) {},
+                _ => {}
+            }
+            if rng.bool() {
+                let stats = buffer.snapshot();
+                assert_eq!(stats.unaccounted(), 0, "run {run}: {}", stats.line());
+                assert!(stats.buffered + stats.in_flight <= cap as u64);
+            }
+        }
+        buffer.close();
+        let waits = buffer.snapshot();
+        if run % 2 == 0 {
+            let mut all = Vec::new();
+            held.iter().for_each(|batch| all.extend(numbers(batch)));
+            let bytes = buffer.central().queued_bytes();
+            if let Some(batch) = buffer.central().take(usize::MAX, 0) {
+                assert!(self::bytes(&batch) <= bytes);
+                all.extend(numbers(&batch));
+            }
+            assert_eq!(buffer.central().queued_bytes(), 0);
+            all.sort_unstable();
+            assert_eq!(unsettled(dir.path()), all, "run {run}");
+        }
+        let kept = buffer.central().end();
+        let found = unsettled(dir.path());
+        assert_eq!(kept, waits.buffered + waits.in_flight, "run {run}");
+        assert_eq!(found.len() as u64, kept, "run {run}");
+        assert!(found.windows(2).all(|pair| pair[0] < pair[1]));
+        assert!(found.iter().all(|number| !settled.contains(number)));
+        drop(held);
+        assert_eq!(unsettled(dir.path()), found);
     }
 }
 

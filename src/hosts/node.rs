@@ -239,17 +239,15 @@ fn whole(env: Env, value: Value, name: &str) -> Outcome<String> {
 }
 
 /// The bytes of a text whose characters each stand for one, as Node gives headers and targets.
-fn latin1(env: Env, value: Value) -> Outcome<Vec<u8>> {
+fn latin1(env: Env, value: Value, name: &str, takes: &str) -> Outcome<Vec<u8>> {
     let mut len = 0;
     // SAFETY: as in `whole`.
     unsafe {
-        done(napi::napi_get_value_string_latin1(
-            env,
-            value,
-            ptr::null_mut(),
-            0,
-            &mut len,
-        ))?;
+        match napi::napi_get_value_string_latin1(env, value, ptr::null_mut(), 0, &mut len) {
+            Status::napi_ok => {}
+            Status::napi_string_expected => return Err(mistyped(env, value, name, takes)),
+            _ => return Err(Fault::Refused),
+        }
         let mut bytes = vec![0_u8; len + 1];
         done(napi::napi_get_value_string_latin1(
             env,
@@ -320,6 +318,7 @@ impl<const N: usize> Call<'_, N> {
 
     /// Those of `rawHeaders` that the rules read. Undefined: there are none.
     fn headers(&self, at: usize, rules: &crate::consumer::Rules) -> Outcome<Vec<u8>> {
+        const TAKES: &str = "an array of strings";
         let (env, list) = (self.env, self.arguments[at]);
         let mut block = Vec::new();
         let mut count = 0;
@@ -332,17 +331,18 @@ impl<const N: usize> Call<'_, N> {
             }
             let element = |index| made(|out| napi::napi_get_element(env, list, index, out));
             for index in (1..count).step_by(2) {
-                let name = element(index - 1)?;
+                let given = element(index - 1)?;
                 let mut room = Text::<NAME_BYTES>::new();
                 let name = room.fill(|out, size, len| {
-                    napi::napi_get_value_string_latin1(env, name, out, size, len)
+                    napi::napi_get_value_string_latin1(env, given, out, size, len)
                 });
                 match name {
                     Ok(name) if rules.reads(name) => {
-                        request::add_header(&mut block, name, &latin1(env, element(index)?)?);
+                        let value = latin1(env, element(index)?, "headers", TAKES)?;
+                        request::add_header(&mut block, name, &value);
                     }
                     Ok(_) => {}
-                    Err(_) => return Err(mistyped(env, list, "headers", "an array of strings")),
+                    Err(_) => return Err(mistyped(env, given, "headers", TAKES)),
                 }
             }
         }
@@ -351,11 +351,7 @@ impl<const N: usize> Call<'_, N> {
 
     /// What is behind the '?' of a request's target.
     fn query(&self, at: usize) -> Outcome<Vec<u8>> {
-        let (env, value) = (self.env, self.arguments[at]);
-        if kind(env, value)? != ValueType::napi_string {
-            return Err(mistyped(env, value, "target", "a string"));
-        }
-        let mut target = latin1(env, value)?;
+        let mut target = latin1(self.env, self.arguments[at], "target", "a string")?;
         let query = memchr::memchr(b'?', &target).map_or(target.len(), |mark| mark + 1);
         target.drain(..query);
         Ok(target)

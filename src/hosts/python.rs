@@ -315,7 +315,8 @@ impl Api {
         };
         // SAFETY: the caller holds the GIL.
         let headers = unsafe { self.headers(headers, &tenure.rules)? };
-        Some(request::record(&tenure.rules, call, &headers, query, peer))
+        let record = || request::record(&tenure.rules, call, &headers, query, peer);
+        Some(capi::guard(status::MALTI_ERR_PANIC, record))
     }
 
     /// NULL is none, too.
@@ -485,7 +486,8 @@ impl Api {
         }
     }
 
-    /// Hands waiting log lines to Python's logging. False: it was interrupted.
+    /// Hands waiting log lines to Python's logging, whose function answers None where it has taken all of them. False:
+    /// it was interrupted.
     #[cold]
     unsafe fn pull_log(&self, module: Ref) -> bool {
         // SAFETY: the caller holds the GIL.
@@ -497,8 +499,12 @@ impl Api {
                 self.invoke(module, c"pull_log", nothing, ptr::null_mut())
             };
             self.release(nothing);
+            let is_interrupted = result.is_null() && self.is_interrupted();
+            if is_interrupted || !self.is_none(result) {
+                log::still_waits();
+            }
             self.release(result);
-            !self.is_interrupted()
+            !is_interrupted
         }
     }
 

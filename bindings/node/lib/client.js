@@ -209,10 +209,11 @@ function stats() {
 if (isMainThread) {
   process.on('exit', () => {
     if (!native) return
-    pullLog()
     native.exit()
     client.recording = false
     client.settled = true
+    // Also what the end has to say: nobody can ask for it later.
+    pullLog()
   })
 }
 

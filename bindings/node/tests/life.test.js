@@ -43,6 +43,17 @@ test('an end waits no longer than shutdown_timeout for a server that is silent',
   assert.ok(performance.now() - started < 30_000)
 })
 
+test('a logger of the application is told what the end could not deliver', async (t) => {
+  const program = `
+    const say = (line) => require('node:fs').writeSync(2, 'logger: ' + line)
+    const settings = { api_key: 'k', service_name: 's', url: 'http://127.0.0.1:1', shutdown_timeout: 0.2 }
+    require('libmalti').init({ ...settings, logger: { error: say, warn: say, info: say, debug: say } })
+    require('libmalti').record('GET', '/x', 200, 1)`
+  const { status, errors } = await run(t, process.execPath, ['-e', program], {}).end()
+  assert.equal(status, 0)
+  assert.match(errors, /logger: records not delivered before shutdown: 1/)
+})
+
 test('a flush that nobody waits for does not keep the process', async (t) => {
   const server = await receiver(t)
   const program = run(t, process.execPath, ['-e', `${PROGRAM} malti.flush(3_600_000)`], server.env)

@@ -105,6 +105,35 @@ assert 0 < calls < 200, calls
     assert (done.returncode, done.stderr) == (0, "")
 
 
+def test_a_line_that_comes_while_a_handler_records_is_not_forgotten(receiver: Receiver) -> None:
+    done = script(
+        """
+import logging, time
+import libmalti
+lines = []
+class Keep(logging.Handler):
+    def emit(self, line):
+        lines.append(line.getMessage())
+        if "status" in lines[-1]:
+            libmalti.record("", "/", 200, 1)
+            libmalti.record("GET", "/", 200, 1)
+logger = logging.getLogger("libmalti")
+logger.addHandler(Keep())
+logger.propagate = False
+libmalti.init(service_name="", log="warn")
+lines.clear()
+libmalti.record("GET", "/", 7, 1)
+limit = time.monotonic() + 5
+while len(lines) < 2 and time.monotonic() < limit:
+    libmalti.record("GET", "/", 200, 1)
+    time.sleep(0.001)
+assert [line.split(":")[1] for line in lines] == [" status", " method"], lines
+""",
+        receiver.url,
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+
+
 def test_the_last_line_reaches_the_logger(receiver: Receiver) -> None:
     done = script(
         """

@@ -42,12 +42,13 @@ def fetch() -> None:
         _waiting.append(line)
 
 
-def pull() -> None:
+def pull() -> bool:
     """Logs the lines that wait. What they lead to in a handler, which may record, is left to the
-    next call: no handler is called from itself, or for ever.
+    next call: no handler is called from itself, or for ever. False: it was called from a handler,
+    and did nothing.
     """
     if getattr(_here, "logging", False):
-        return
+        return False
     _here.logging = True
     try:
         fetch()
@@ -57,6 +58,7 @@ def pull() -> None:
                 _emit(*_waiting.popleft())
     finally:
         _here.logging = False
+    return True
 
 
 def note(kind: str, text: str) -> None:

@@ -115,9 +115,9 @@ def send(
     return code == _library.OK
 
 
-def pull_log() -> None:
-    """For the builtin, which knows when lines wait."""
-    _log.pull()
+def pull_log() -> bool | None:
+    """For the builtin, which knows when lines wait. Not None: it is to ask again."""
+    return None if _log.pull() else False
 
 
 def _pair(value: bytes) -> tuple[bytes, int]:
