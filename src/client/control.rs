@@ -156,14 +156,20 @@ impl Shell {
         central.flush_mark = mark;
         central.refused_mark = 0;
         central.flushes += 1;
+        let epoch = central.epoch;
         self.buffer.notify(&mut central);
         drop(central);
         let has_sender = self.ensure_sender(Asked::Flush);
         self.say_deferred();
         if has_sender {
-            Ok(mark)
-        } else {
+            return Ok(mark);
+        }
+        // Another thread may have ended this life meanwhile, and then it needs no thread.
+        let central = self.buffer.central();
+        if central.running && central.epoch == epoch {
             Err(FlushError::NoThread)
+        } else {
+            Err(FlushError::NotRunning)
         }
     }
 
