@@ -124,7 +124,7 @@ found = {}
 gate = threading.Barrier(8)
 def one(n):
     gate.wait()
-    for m in range(20):
+    for m in range(100):
         with capture() as records:
             record(f"{n}.{m}")
         assert f"{n}.{m}" in names(records)

@@ -101,6 +101,8 @@ class _File:
         with self._lock, contextlib.suppress(FileNotFoundError), self._path.open("rb") as file:
             file.seek(self._read)
             for line in file:
+                if not line.endswith(b"\n"):
+                    break  # of another thread's batch, which is being written
                 self._read += len(line)
                 self._records.append(_record(line))
         return self._records.copy()
