@@ -35,19 +35,27 @@ def values(text: str) -> dict[str, float]:
     return {name: float(number) for name, number in re.findall(r"(\w+)=([\d.]+)", text)}
 
 
-def environment(url: str) -> dict[str, str]:
+def environment(url: str, spool: str = "") -> dict[str, str]:
     """The defaults, whatever the caller has set, but for an address and a key."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith("MALTI_")}
     ours = {"URL": url, "API_KEY": "bench", "LOG": "error", "LIBRARY": str(LIBRARY)}
+    if spool:
+        ours["SPOOL_DIR"] = spool
     return {**kept, **{f"MALTI_{name}": value for name, value in ours.items()}}
 
 
-def run(command: list[str], url: str = "", seconds: float = RUN_SECONDS, told: bool = False) -> str:
+def run(
+    command: list[str],
+    url: str = "",
+    seconds: float = RUN_SECONDS,
+    told: bool = False,
+    spool: str = "",
+) -> str:
     """What a program printed. `told`: its standard error is shown as it comes."""
     process = subprocess.Popen(
         command,
         cwd=ROOT,
-        env=environment(url),
+        env=environment(url, spool),
         stdout=subprocess.PIPE,
         stderr=None if told else subprocess.PIPE,
         text=True,
@@ -69,9 +77,13 @@ def run(command: list[str], url: str = "", seconds: float = RUN_SECONDS, told: b
     return out
 
 
-def measure(program: Path, what: str, url: str) -> dict[str, float]:
-    """The figures of one run of a program of benches/."""
-    figures = values(run([str(program), what], url))
+def measure(program: Path, what: str, url: str, spool: str = "") -> dict[str, float]:
+    """The figures of one run of a program of benches/, with a durable buffer in the folder `spool`,
+    where there is one."""
+    before = Path(spool).stat().st_mtime_ns if spool else 0
+    figures = values(run([str(program), what], url, spool=spool))
+    if spool and Path(spool).stat().st_mtime_ns == before:
+        raise Failure(f"{program.name} {what} made no file in {spool}")
     if "ours" not in figures:
         raise Failure(f"{program.name} {what} printed no figure")
     return figures
