@@ -228,8 +228,19 @@ impl Config {
         warnings
     }
 
+    /// What of the environment could not be used, or looks like a slip; a part of
+    /// [`Config::startup_warnings`].
+    pub fn environment_faults(&self) -> &[String] {
+        &self.warnings
+    }
+
+    /// Where and how records are delivered.
+    pub fn transport_settings(&self) -> transport::Settings {
+        self.transport(transport::Origin::default())
+    }
+
     /// The service in each record.
-    pub(crate) fn service_name(&self) -> &str {
+    pub fn service_name(&self) -> &str {
         self.service_name.as_deref().unwrap_or(DEFAULT_SERVICE)
     }
 

@@ -130,8 +130,8 @@ mod tests {
     fn answer(status: u16, body: &str) -> Outcome {
         judge(Ok(Answer {
             status,
-            retry_after: None,
             body: body.into(),
+            ..Answer::default()
         }))
     }
 
@@ -202,8 +202,8 @@ mod tests {
                     for status in [200, 400, 401, 413, 422, 429, 500] {
                         let outcome = judge(Ok(Answer {
                             status,
-                            retry_after: None,
                             body: body.to_vec(),
+                            ..Answer::default()
                         }));
                         let (Outcome::Refused { why, .. }
                         | Outcome::Misconfigured(why)

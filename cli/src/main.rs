@@ -1,10 +1,12 @@
 //! `malti`: the command-line companion of libmalti.
 
+mod check;
 mod receive;
+mod shell;
 
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory, Parser, Subcommand};
 
 /// Companion of libmalti, the telemetry client for Malti.
 #[derive(Parser)]
@@ -16,19 +18,27 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Command {
+    /// Go step by step through what a client with these settings needs, and say what to mend
+    #[command(after_help = check::EXIT_CODES)]
+    Check(check::Options),
     /// Run a small server that behaves like Malti's ingest API and shows what arrives
     Receive(receive::Options),
+    /// Print a script that completes this program's arguments in a shell
+    Completions(shell::Completions),
+    /// Print the manual page of this program, in the form that man reads
+    Manual,
 }
 
 fn main() -> ExitCode {
+    let done = |()| ExitCode::SUCCESS;
     let result = match Cli::parse().command {
-        Command::Receive(options) => receive::run(options),
+        Command::Check(options) => check::run(&options),
+        Command::Receive(options) => receive::run(options).map(done),
+        Command::Completions(options) => shell::completions(&options, Cli::command()).map(done),
+        Command::Manual => shell::manual(&Cli::command()).map(done),
     };
-    match result {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("malti: {error}");
-            ExitCode::FAILURE
-        }
-    }
+    result.unwrap_or_else(|error| {
+        eprintln!("malti: {error}");
+        ExitCode::FAILURE
+    })
 }

@@ -197,7 +197,8 @@ fn default_port(https: bool) -> u16 {
     if https { 443 } else { 80 }
 }
 
-fn bracketed(host: &str) -> String {
+/// As it stands in a URL.
+pub(super) fn bracketed(host: &str) -> String {
     if host.contains(':') {
         format!("[{host}]")
     } else {

@@ -8,18 +8,20 @@ use std::time::{Duration, Instant, SystemTime};
 
 use flate2::Compression;
 use flate2::write::GzEncoder;
-use rustls::Error as TlsError;
-use ureq::http::header::{CONTENT_ENCODING, CONTENT_TYPE, HeaderName, HeaderValue, RETRY_AFTER};
+use rustls::{ClientConfig, Error as TlsError};
+use ureq::http::header::{
+    CONTENT_ENCODING, CONTENT_TYPE, DATE, HeaderName, HeaderValue, LOCATION, RETRY_AFTER,
+};
 use ureq::http::{HeaderMap, Response, Uri};
 use ureq::unversioned::transport::{ConnectProxyConnector, Connector, TcpConnector};
 use ureq::{Agent, Body, Error};
 
-use super::destination::BaseUrl;
+use super::destination::{BaseUrl, bracketed};
 use super::probe::{self, Attempt, Probe};
 use super::resolver::{Dns, LookupFailed, RoundResolver};
 use super::tls::{HandshakeFailed, Tls};
 use super::trust::{Roots, Trust};
-use super::{Answer, Failure, FailureKind, Settings, proxy};
+use super::{Answer, Failure, FailureKind, Peer, Settings, proxy};
 
 const API_KEY: HeaderName = HeaderName::from_static("x-api-key");
 /// Keeps `Instant` arithmetic far from overflow.
@@ -35,11 +37,11 @@ pub(super) struct Server {
     ingest: Uri,
     /// For messages.
     origin: String,
-    /// For messages: whom the connection goes to, the server or the proxy.
-    peer: String,
+    /// Whom the connection goes to.
+    peer: Peer,
+    https: bool,
     key: HeaderValue,
     timeout: Duration,
-    proxied: bool,
     config: ureq::config::Config,
     trust: Arc<Trust>,
     dns: Arc<Dns>,
@@ -64,11 +66,17 @@ impl Server {
             Some(proxy) => (proxy.host().trim_matches(['[', ']']), proxy.port()),
             None => (url.host(), url.port()),
         };
+        let dns = Dns::new(host, port, &settings.known_addresses, settings.forked);
+        let peer = Peer {
+            host: host.to_owned(),
+            port,
+            proxy: proxy.is_some(),
+        };
         let trust = Trust::new(settings, url.https())?;
         let timeout = settings.http_timeout.min(LONGEST);
         let idle = settings.max_keepalive_connections;
         let config = Agent::config_builder()
-            .proxy(proxy.clone())
+            .proxy(proxy)
             .http_status_as_error(false)
             .max_redirects(0)
             .max_redirects_will_error(false)
@@ -85,16 +93,13 @@ impl Server {
         Ok(Self {
             ingest,
             origin: url.origin(),
-            peer: match &proxy {
-                Some(proxy) => format!("proxy {}:{}", proxy.host(), proxy.port()),
-                None => url.origin(),
-            },
+            peer,
+            https: url.https(),
             key,
             timeout,
-            proxied: proxy.is_some(),
             config,
             trust: Arc::new(trust),
-            dns: Dns::new(host, port, &settings.known_addresses, settings.forked),
+            dns,
         })
     }
 
@@ -106,6 +111,14 @@ impl Server {
         self.dns.good()
     }
 
+    pub(super) fn peer(&self) -> Peer {
+        self.peer.clone()
+    }
+
+    pub(super) fn tls(&self) -> Result<Option<Arc<ClientConfig>>, String> {
+        self.https.then(|| self.trust.config()).transpose()
+    }
+
     /// An agent of its own for each round: when it is dropped, no socket is left open.
     pub(super) fn round(self: &Arc<Self>, aborted: Arc<AtomicBool>) -> Line {
         let chain = ()
@@ -115,7 +128,7 @@ impl Server {
                 trust: Arc::clone(&self.trust),
             })
             .chain(Probe {
-                proxied: self.proxied,
+                proxied: self.peer.proxy,
             });
         let resolver = RoundResolver {
             dns: Arc::clone(&self.dns),
@@ -213,10 +226,15 @@ impl Line {
         if matches!(kind, FailureKind::Refused | FailureKind::Connect) {
             server.dns.distrust();
         }
-        let peer = if attempt.sent {
-            &server.origin
-        } else {
-            &server.peer
+        let peer = match &server.peer {
+            Peer {
+                proxy: true,
+                host,
+                port,
+            } if !attempt.sent => {
+                format!("proxy {}:{port}", bracketed(host))
+            }
+            _ => server.origin.clone(),
         };
         let text = match (kind, error) {
             (FailureKind::Refused, _) => format!("{peer}: connection refused"),
@@ -244,9 +262,13 @@ fn answer(mut response: Response<Body>) -> Answer {
         .as_reader()
         .take(MAX_ANSWER)
         .read_to_end(&mut body);
+    let headers = response.headers();
+    let text = |name| headers.get(name)?.to_str().ok();
     Answer {
         status: response.status().as_u16(),
-        retry_after: retry_after(response.headers(), SystemTime::now()),
+        retry_after: retry_after(headers, SystemTime::now()),
+        date: text(DATE).and_then(|date| httpdate::parse_http_date(date).ok()),
+        location: text(LOCATION).map(str::to_owned),
         body,
     }
 }

@@ -8,7 +8,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 mod destination;
 mod http;
@@ -22,6 +22,8 @@ mod trust;
 
 #[cfg(test)]
 mod tests;
+
+use rustls::ClientConfig;
 
 pub use destination::{BaseUrl, Destination};
 pub(crate) use origin::{Legacy, Origin};
@@ -115,6 +117,26 @@ impl Transport {
         }
     }
 
+    /// Whom connections go to; `None` for sinks.
+    #[must_use]
+    pub fn peer(&self) -> Option<Peer> {
+        match &self.0 {
+            Way::Http(server) => Some(server.peer()),
+            Way::Sink(_) => None,
+        }
+    }
+
+    /// The TLS configuration of connections to an `https` server.
+    ///
+    /// # Errors
+    /// Certificate authorities that were asked for could not be read.
+    pub fn tls(&self) -> Result<Option<Arc<ClientConfig>>, String> {
+        match &self.0 {
+            Way::Http(server) => server.tls(),
+            Way::Sink(_) => Ok(None),
+        }
+    }
+
     /// The certificates that were read in files.
     #[must_use]
     pub fn roots(&self) -> Option<&Arc<Roots>> {
@@ -131,6 +153,17 @@ impl fmt::Debug for Transport {
             .field("framing", &self.framing())
             .finish_non_exhaustive()
     }
+}
+
+/// The other end of connections: the server, or the proxy before it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Peer {
+    /// Name or address; IPv6 without brackets.
+    pub host: String,
+    /// TCP port.
+    pub port: u16,
+    /// It is a proxy.
+    pub proxy: bool,
 }
 
 /// A burst of posts that share connections. Any thread may use a clone.
@@ -177,12 +210,16 @@ impl Round {
 }
 
 /// What answered a batch.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Answer {
     /// HTTP status.
     pub status: u16,
     /// `Retry-After`, seconds or date, as a pause from now. Not capped.
     pub retry_after: Option<Duration>,
+    /// `Date`: the server's clock, in whole seconds.
+    pub date: Option<SystemTime>,
+    /// `Location`, where a redirect would lead.
+    pub location: Option<String>,
     /// The body, at most 64 KiB; less than the server meant to send if the connection broke.
     pub body: Vec<u8>,
 }

@@ -77,8 +77,7 @@ impl Sink {
         match result {
             Ok(()) => Ok(Answer {
                 status: 200,
-                retry_after: None,
-                body: Vec::new(),
+                ..Answer::default()
             }),
             Err(error) => {
                 *torn |= written > 0 && lines.get(written - 1) != Some(&b'\n');

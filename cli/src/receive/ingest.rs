@@ -22,6 +22,11 @@ pub struct Keys {
 /// Why a batch is not stored.
 enum Refusal {
     Detail(u16, Value),
+    /// A batch without records. Without keys the receiver, unlike a server, says that it would take
+    /// every key and service: a record sent to learn the right one would be stored.
+    Empty {
+        any_key: bool,
+    },
     /// An exception that the server does not catch.
     Crash,
 }
@@ -56,6 +61,13 @@ pub fn handle(state: &State, headers: &HeaderMap, body: &[u8]) -> Response {
     match accept(state, headers, body) {
         Ok(accepted) => http::json(200, &accepted),
         Err(Refusal::Detail(status, detail)) => http::detail(status, detail),
+        Err(Refusal::Empty { any_key }) => {
+            let mut answer = json!({ "detail": "Empty requests array is not allowed" });
+            if any_key {
+                answer["any_key"] = true.into();
+            }
+            http::json(400, &answer)
+        }
         Err(Refusal::Crash) => http::internal_error(),
     }
 }
@@ -73,7 +85,9 @@ fn accept(state: &State, headers: &HeaderMap, body: &[u8]) -> Result<Value, Refu
         Parsed::Unprintable => return Err(Refusal::Crash),
     };
     let Some(first) = batch.first() else {
-        return refuse(400, "Empty requests array is not allowed");
+        return Err(Refusal::Empty {
+            any_key: expected.is_none(),
+        });
     };
     let service = expected.unwrap_or(&first.service).to_owned();
     if let Some(expected) = expected
