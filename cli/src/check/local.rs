@@ -43,16 +43,17 @@ pub fn settings(config: &Config, report: &mut Report) -> io::Result<bool> {
             report.warn(Step::Settings, warning, "")?;
         }
     }
+    Ok(true)
+}
+
+/// What records carry, and where they go.
+pub fn summary(config: &Config) -> String {
     let key = match shown(config, "api_key").as_str() {
         "" => "no key",
         _ => "a key",
     };
     let (service, url) = (config.service_name(), shown(config, "url"));
-    report.ok(
-        Step::Settings,
-        format!("service {service:?}, {key}, url {url}"),
-    )?;
-    Ok(true)
+    format!("service {service:?}, {key}, url {url}")
 }
 
 /// The variables that start as the library's do and are none, but for those that look like a slip: they

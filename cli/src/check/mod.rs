@@ -57,13 +57,14 @@ fn look(options: &Options, report: &mut Report) -> io::Result<()> {
     if !local::settings(&config, report)? {
         return Ok(());
     }
-    local::spool(&config, report)?;
     let destination = transport_settings.destination.clone();
     let key = transport_settings.api_key.clone();
     let transport = match Transport::new(transport_settings) {
         Ok(transport) => transport,
         Err(fault) => return report.failed(Step::Settings, fault, "mend that setting"),
     };
+    report.ok(Step::Settings, local::summary(&config))?;
+    local::spool(&config, report)?;
     match &destination {
         Destination::Http(url) => {
             if network::reach(url, &transport, report)? {

@@ -14,6 +14,8 @@ const QUOTED: usize = 200;
 /// The clocks of machines that are kept in step differ less.
 const CLOCKS_APART: Duration = Duration::from_secs(5);
 const EMPTY: &[u8] = br#"{"requests":[]}"#;
+/// What Malti says of it, once address and key are right.
+const REFUSED_EMPTY: &str = "Empty requests array";
 const INGEST: &str = "/api/v1/ingest";
 
 /// `ours`: the service and the key of the settings.
@@ -84,6 +86,11 @@ fn unanswered(failure: &Failure, report: &mut Report) -> io::Result<()> {
 fn address(url: &BaseUrl, answer: &Answer, said: String, report: &mut Report) -> io::Result<bool> {
     let base = "MALTI_URL is the server's base address, with the prefix that a proxy before it wants and without /api/v1/ingest";
     match answer.status {
+        400 if !detail(answer).contains(REFUSED_EMPTY) => report.failed(
+            Step::Url,
+            said,
+            "what answers there is not Malti, or something changes requests on their way",
+        )?,
         400 | 401 | 403 => {
             report.ok(Step::Url, format!("a server answers at {}", url.ingest()))?;
             return Ok(true);
@@ -141,24 +148,14 @@ fn clock(theirs: SystemTime, before: SystemTime, report: &mut Report) -> io::Res
 }
 
 fn key(answer: &Answer, said: String, report: &mut Report) -> io::Result<bool> {
-    let detail = detail(answer);
-    let remedy = match answer.status {
-        400 if detail.contains("Empty requests array") => {
-            report.ok(Step::Key, "accepted")?;
-            return Ok(true);
-        }
-        400 => {
-            report.failed(
-                Step::Url,
-                said,
-                "what answers there is not Malti, or changes requests on their way",
-            )?;
-            return Ok(false);
-        }
-        403 if detail.contains("Service API key") => {
-            "it is a person's key: make one for the service, and set MALTI_API_KEY to it"
-        }
-        _ => "set MALTI_API_KEY to a key of the service that is still valid",
+    if answer.status == 400 {
+        report.ok(Step::Key, "accepted")?;
+        return Ok(true);
+    }
+    let remedy = if detail(answer).contains("Service API key") {
+        "it is a person's key: make one for the service, and set MALTI_API_KEY to it"
+    } else {
+        "set MALTI_API_KEY to a key of the service that is still valid"
     };
     report.failed(Step::Key, said, remedy)?;
     Ok(false)

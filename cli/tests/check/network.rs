@@ -1,0 +1,166 @@
+//! Names, connections, proxies, TLS.
+
+use std::io::{self, Write};
+use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
+use std::path::Path;
+use std::sync::Arc;
+use std::thread;
+
+use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
+use rustls::crypto::ring;
+use rustls::pki_types::PrivatePkcs8KeyDer;
+use rustls::{ServerConfig, ServerConnection, StreamOwned};
+
+use crate::harness::{check, check_with, read_request, serving};
+
+#[test]
+fn a_name_that_nobody_has() {
+    let found = check("https://malti.invalid", &[]);
+    found.failed("dns", 7, "malti.invalid", "MALTI_URL");
+}
+
+#[test]
+fn a_port_where_nobody_listens() {
+    let free = TcpListener::bind("127.0.0.1:0")
+        .unwrap()
+        .local_addr()
+        .unwrap();
+    check(&format!("http://{free}"), &[]).failed("tcp", 8, "refused", "running");
+}
+
+/// A TLS server with a private authority, which answers that the key is wrong.
+fn tls(names: &[&str], until: i32, ca_file: &Path) -> SocketAddr {
+    let mut params = CertificateParams::new(Vec::new()).unwrap();
+    params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    let ca = CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap();
+    std::fs::write(ca_file, ca.pem()).unwrap();
+    let names: Vec<_> = names.iter().map(|name| (*name).to_owned()).collect();
+    let mut leaf = CertificateParams::new(names).unwrap();
+    leaf.not_after = rcgen::date_time_ymd(until, 12, 31);
+    let key = KeyPair::generate().unwrap();
+    let leaf = leaf.signed_by(&key, &ca).unwrap();
+    let config = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_no_client_auth()
+        .with_single_cert(
+            vec![leaf.der().clone()],
+            PrivatePkcs8KeyDer::from(key.serialize_der()).into(),
+        )
+        .unwrap();
+    let config = Arc::new(config);
+    serving(move |stream| {
+        let connection = ServerConnection::new(Arc::clone(&config)).unwrap();
+        let mut stream = StreamOwned::new(connection, stream);
+        // Empty: the handshake was all.
+        if !read_request(&mut stream).is_empty() {
+            let _ = stream.write_all(b"HTTP/1.1 401 No\r\nContent-Length: 0\r\n\r\n");
+        }
+    })
+}
+
+#[test]
+fn certificates() {
+    let dir = tempfile::tempdir().unwrap();
+    let ca = dir.path().join("ca.pem");
+    let ca_argument = format!("--ca-file={}", ca.display());
+    let url = |server: SocketAddr, host: &str| format!("https://{host}:{}", server.port());
+
+    let good = tls(&["localhost", "127.0.0.1"], 4000, &ca);
+    check(&url(good, "localhost"), &[]).failed("tls", 9, "UnknownIssuer", "MALTI_CA_FILE");
+    let found = check(&url(good, "localhost"), &[&ca_argument]);
+    found.failed("key", 12, "401", "");
+    let text = found.step("tls")["text"].as_str().unwrap().to_owned();
+    assert!(
+        text.contains("TLS 1.3, certificate for localhost by"),
+        "{text}"
+    );
+
+    let named = tls(&["malti.example"], 4000, &ca);
+    let found = check(&url(named, "localhost"), &[&ca_argument]);
+    found.failed("tls", 9, "malti.example", "a name that the certificate has");
+
+    let old = tls(&["localhost"], 2020, &ca);
+    let found = check(&url(old, "localhost"), &[&ca_argument]);
+    found.failed("tls", 9, "expired", "renew");
+
+    let plain = serving(|mut stream| {
+        let _ = stream.write_all(b"HTTP/1.1 400 No\r\n\r\n");
+    });
+    check(&url(plain, "localhost"), &[]).failed("tls", 9, "", "http://");
+}
+
+#[test]
+fn a_ca_file_that_is_none() {
+    let found = check("https://localhost:1", &["--ca-file=/no/such.pem"]);
+    found.failed("settings", 3, "ca_file: /no/such.pem", "");
+}
+
+/// A proxy that takes CONNECT, and brings everybody to this server.
+fn proxy(server: SocketAddr, answer: &'static str) -> SocketAddr {
+    serving(move |mut stream| {
+        let request = read_request(&mut stream);
+        if request.is_empty() {
+            // A look whether it is there.
+            return;
+        }
+        assert!(request.starts_with("CONNECT "), "{request}");
+        let _ = write!(stream, "HTTP/1.1 {answer}\r\n\r\n");
+        if answer.starts_with("200") {
+            let upstream = TcpStream::connect(server).unwrap();
+            let back = (upstream.try_clone().unwrap(), stream.try_clone().unwrap());
+            thread::spawn(move || pass_on(back.0, back.1));
+            pass_on(stream, upstream);
+        }
+    })
+}
+
+fn pass_on(mut from: TcpStream, mut to: TcpStream) {
+    let _ = io::copy(&mut from, &mut to);
+    let _ = to.shutdown(Shutdown::Write);
+}
+
+#[test]
+fn proxies() {
+    let dir = tempfile::tempdir().unwrap();
+    let ca = dir.path().join("ca.pem");
+    let ca_argument = format!("--ca-file={}", ca.display());
+    let server = tls(&["malti.example"], 4000, &ca);
+    let url = "https://malti.example";
+
+    // The name is looked up by the proxy alone.
+    let open = format!("http://{}", proxy(server, "200 OK"));
+    let found = check_with(url, &[&ca_argument], &[("HTTPS_PROXY", &open)]);
+    found.failed("key", 12, "401", "");
+    assert_eq!(found.step("proxy")["result"], "ok");
+    let found = check_with(url, &[], &[("HTTPS_PROXY", &open)]);
+    found.failed("tls", 9, "UnknownIssuer", "MALTI_CA_FILE");
+
+    let shut = format!("--proxy=http://{}", proxy(server, "407 No"));
+    let found = check(url, &[&ca_argument, &shut]);
+    let steps: Vec<_> = found
+        .steps
+        .iter()
+        .filter(|step| step["result"] == "failed")
+        .collect();
+    assert_eq!((steps.len(), found.code), (1, 6), "{}", found.text);
+    assert!(
+        found.text.contains("407") && found.text.contains("user:password@"),
+        "{}",
+        found.text
+    );
+
+    let found = check(url, &[&shut, "--no-proxy=malti.example"]);
+    assert!(
+        !found.results().iter().any(|step| step.starts_with("proxy")),
+        "{}",
+        found.text
+    );
+
+    let gone = TcpListener::bind("127.0.0.1:0")
+        .unwrap()
+        .local_addr()
+        .unwrap();
+    let found = check(url, &[&format!("--proxy=http://{gone}")]);
+    found.failed("tcp", 8, "refused", "proxy");
+}
