@@ -277,7 +277,7 @@ impl Config {
     }
 
     /// Who called, by these settings.
-    pub(crate) fn rules(&self) -> Rules {
+    pub fn rules(&self) -> Rules {
         Rules {
             order: self.consumer_order.clone(),
             headers: self.consumer_headers.clone(),

@@ -2,6 +2,8 @@
 
 mod check;
 mod receive;
+mod send;
+mod settings;
 mod shell;
 
 use std::process::ExitCode;
@@ -23,6 +25,9 @@ enum Command {
     Check(check::Options),
     /// Run a small server that behaves like Malti's ingest API and shows what arrives
     Receive(receive::Options),
+    /// Send what a file or standard input holds: NDJSON or an access log; or one record
+    #[command(after_help = send::HELP)]
+    Send(send::Options),
     /// Print a script that completes this program's arguments in a shell
     Completions(shell::Completions),
     /// Print the manual page of this program, in the form that man reads
@@ -34,6 +39,7 @@ fn main() -> ExitCode {
     let result = match Cli::parse().command {
         Command::Check(options) => check::run(&options),
         Command::Receive(options) => receive::run(options).map(done),
+        Command::Send(options) => send::run(&options),
         Command::Completions(options) => shell::completions(&options, Cli::command()).map(done),
         Command::Manual => shell::manual(&Cli::command()).map(done),
     };

@@ -7,7 +7,6 @@ mod local;
 mod network;
 mod report;
 mod server;
-mod settings;
 
 use std::io;
 use std::process::ExitCode;
@@ -15,8 +14,8 @@ use std::process::ExitCode;
 use malti::Config;
 use malti::transport::{Destination, Transport};
 
+use crate::settings::Settings;
 use report::{Report, Step};
-use settings::Settings;
 
 /// For the help.
 pub const EXIT_CODES: &str = "\

@@ -1,0 +1,199 @@
+//! Lines of a file or of standard input, read by a thread of their own.
+
+use std::fs::File;
+use std::io::{self, BufRead, BufReader, Read};
+use std::path::{Path, PathBuf};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
+use std::thread;
+use std::time::Duration;
+
+/// Bytes handed over at once, and how many such wait.
+const CHUNK: usize = 256 * 1024;
+const WAITING: usize = 4;
+/// A longer line is no line of a log.
+const LINE_MAX: usize = 4 << 20;
+/// How often a file's end is looked at, and how often the reader of lines is to do other things.
+const LOOK: Duration = Duration::from_millis(200);
+
+/// Whole lines, one after the other.
+pub struct Lines(Vec<u8>);
+
+impl Lines {
+    pub fn bytes(&self) -> u64 {
+        self.0.len() as u64
+    }
+
+    pub fn lines(&self) -> impl Iterator<Item = &[u8]> {
+        let text = self.0.strip_suffix(b"\n").unwrap_or(&self.0);
+        text.split(|byte| *byte == b'\n')
+    }
+}
+
+pub struct Source {
+    chunks: Receiver<io::Result<Lines>>,
+    length: Option<u64>,
+}
+
+impl Source {
+    /// `follow`: goes on at the file's end.
+    ///
+    /// # Errors
+    /// The file can't be opened.
+    pub fn open(path: Option<&Path>, follow: bool) -> io::Result<Self> {
+        let (sender, chunks) = sync_channel(WAITING);
+        let path = path.filter(|path| *path != Path::new("-"));
+        let Some(path) = path else {
+            thread::spawn(move || read(io::stdin().lock(), &sender, || Ok(After::End)));
+            return Ok(Self {
+                chunks,
+                length: None,
+            });
+        };
+        let about =
+            |error: io::Error| io::Error::new(error.kind(), format!("{}: {error}", path.display()));
+        let file = File::open(path).map_err(about)?;
+        let length = file.metadata().map_err(about)?;
+        let mut followed = Followed {
+            path: path.to_owned(),
+            file: file.try_clone()?,
+        };
+        thread::spawn(move || {
+            read(file, &sender, || match follow {
+                true => followed.after(),
+                false => Ok(After::End),
+            });
+        });
+        Ok(Self {
+            chunks,
+            length: (length.is_file() && !follow).then_some(length.len()),
+        })
+    }
+
+    pub fn length(&self) -> Option<u64> {
+        self.length
+    }
+
+    /// The next lines; none: that was all. Between them, and while there are none, `tick` is called, which
+    /// says whether to go on.
+    ///
+    /// # Errors
+    /// The input can't be read.
+    pub fn next(&self, mut tick: impl FnMut() -> bool) -> io::Result<Option<Lines>> {
+        loop {
+            if !tick() {
+                return Ok(None);
+            }
+            match self.chunks.recv_timeout(LOOK) {
+                Ok(lines) => return lines.map(Some),
+                Err(RecvTimeoutError::Timeout) => {}
+                Err(RecvTimeoutError::Disconnected) => return Ok(None),
+            }
+        }
+    }
+}
+
+/// What is to be done where the input ends.
+enum After {
+    End,
+    /// The same input may have grown.
+    Again,
+    Other(File),
+}
+
+struct Followed {
+    path: PathBuf,
+    file: File,
+}
+
+impl Followed {
+    fn after(&mut self) -> io::Result<After> {
+        thread::sleep(LOOK);
+        // In between it may have no file at all.
+        let Ok(there) = File::open(&self.path) else {
+            return Ok(After::Again);
+        };
+        if !is_same(&there, &self.file)? {
+            self.file = there.try_clone()?;
+            return Ok(After::Other(there));
+        }
+        use std::io::Seek;
+        // Emptied in its place, as logrotate's copytruncate does it.
+        if self.file.stream_position()? > there.metadata()?.len() {
+            self.file.rewind()?;
+        }
+        Ok(After::Again)
+    }
+}
+
+#[cfg(unix)]
+fn is_same(one: &File, other: &File) -> io::Result<bool> {
+    use std::os::unix::fs::MetadataExt;
+    let (one, other) = (one.metadata()?, other.metadata()?);
+    Ok((one.dev(), one.ino()) == (other.dev(), other.ino()))
+}
+
+/// By what a file keeps from its beginning.
+#[cfg(not(unix))]
+fn is_same(one: &File, other: &File) -> io::Result<bool> {
+    Ok(one.metadata()?.created()? == other.metadata()?.created()?)
+}
+
+fn read(
+    input: impl Read + 'static,
+    sender: &SyncSender<io::Result<Lines>>,
+    mut after: impl FnMut() -> io::Result<After>,
+) {
+    let mut input: BufReader<Box<dyn Read>> = BufReader::with_capacity(CHUNK, Box::new(input));
+    let mut lines = Vec::new();
+    loop {
+        match chunk(&mut input, &mut lines) {
+            Ok(true) => {}
+            Ok(false) => match after() {
+                Ok(After::Again) => {}
+                Ok(After::Other(file)) => {
+                    input = BufReader::with_capacity(CHUNK, Box::new(file));
+                }
+                Ok(After::End) => {
+                    let _ = sender.send(Ok(Lines(lines)));
+                    return;
+                }
+                Err(error) => {
+                    let _ = sender.send(Err(error));
+                    return;
+                }
+            },
+            Err(error) => {
+                let _ = sender.send(Err(error));
+                return;
+            }
+        }
+        // What has no end yet is not a line yet.
+        let Some(end) = lines.iter().rposition(|byte| *byte == b'\n') else {
+            if lines.len() > LINE_MAX {
+                lines.clear();
+            }
+            continue;
+        };
+        let rest = lines.split_off(end + 1);
+        if sender
+            .send(Ok(Lines(std::mem::replace(&mut lines, rest))))
+            .is_err()
+        {
+            return;
+        }
+    }
+}
+
+/// Takes what is there; false: nothing more for now.
+fn chunk(input: &mut impl BufRead, lines: &mut Vec<u8>) -> io::Result<bool> {
+    let found = loop {
+        match input.fill_buf() {
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            found => break found?,
+        }
+    };
+    let length = found.len();
+    lines.extend_from_slice(found);
+    input.consume(length);
+    Ok(length > 0)
+}

@@ -1,0 +1,279 @@
+//! `malti send`: records that were written down elsewhere, delivered by the library's own client.
+//!
+//! A thread reads lines; this one understands them, names their routes and records them, no faster than
+//! the server takes them, so that neither memory nor the ledger knows how long the input is.
+
+mod caddy;
+mod delivery;
+mod entry;
+mod format;
+mod lines;
+mod log_format;
+mod ndjson;
+mod progress;
+mod routes;
+
+use std::io::{self, Write};
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use malti::Config;
+
+use crate::settings::Settings;
+use delivery::{Delivery, Halt};
+use entry::Entry;
+use format::Format;
+use lines::Source;
+use progress::Progress;
+use routes::Routes;
+
+/// For the help.
+pub const HELP: &str = "\
+Formats: ndjson (as the library writes to a file: sink), common, combined, caddy, or a line of nginx's
+variables, such as '$remote_addr [$time_local] \"$request\" $status $request_time'. Read are
+  $request, or $request_method and $request_uri (or $uri and $args); $status;
+  $time_local, $time_iso8601 or $msec; $request_time (seconds), $request_time_ms or $request_time_us;
+  $remote_user, $http_NAME and $remote_addr (for the consumer, by the library's rules);
+  $hostname (the node) and $request_id (the context). Other names are passed over.
+
+Settings come from the environment (MALTI_URL, MALTI_API_KEY, …); each may be given as --key=value
+instead (--help lists them). With --url=stderr: the records are shown instead of sent.
+
+Exit codes: 0 all that was understood was delivered or left out by a setting, 1 not so, 2 wrong arguments.";
+
+#[derive(clap::Args)]
+pub struct Options {
+    /// The file to read; none or -: standard input
+    file: Option<PathBuf>,
+
+    /// How lines are written; auto asks the first one
+    #[arg(long, default_value = "auto")]
+    format: String,
+
+    /// Go on when the file ends, with what is appended to it or to the one that takes its place
+    #[arg(long, requires = "file")]
+    follow: bool,
+
+    /// Route patterns, one a line (/users/{id} or GET /users/{id}), or an OpenAPI description as JSON;
+    /// without one that matches, what looks like an id is guessed to be one
+    #[arg(long, value_name = "FILE")]
+    routes: Option<PathBuf>,
+
+    /// Keep the paths that no route of the file matches as they are
+    #[arg(long)]
+    no_guess: bool,
+
+    /// Give up when nothing is delivered for so long
+    #[arg(long, value_name = "SECONDS", default_value_t = 60.0, value_parser = seconds)]
+    give_up: f64,
+
+    /// Print the ledger as one JSON object to standard output
+    #[arg(long)]
+    json: bool,
+
+    #[command(flatten)]
+    one: One,
+
+    #[command(flatten)]
+    settings: Settings,
+}
+
+/// One record, given by arguments.
+#[derive(clap::Args)]
+struct One {
+    /// Of a single record, instead of a file
+    #[arg(long, requires_all = ["endpoint", "status"], conflicts_with_all = ["file", "format", "follow", "routes"], help_heading = "A single record")]
+    method: Option<String>,
+    /// Its route pattern
+    #[arg(long, requires = "method", help_heading = "A single record")]
+    endpoint: Option<String>,
+    /// Its HTTP status
+    #[arg(long, requires = "method", help_heading = "A single record")]
+    status: Option<u16>,
+    /// Its response time in milliseconds
+    #[arg(long, value_name = "MS", requires = "method", value_parser = seconds, help_heading = "A single record")]
+    response_time: Option<f64>,
+    /// Who called
+    #[arg(long, requires = "method", help_heading = "A single record")]
+    consumer: Option<String>,
+    /// Free text
+    #[arg(long, requires = "method", help_heading = "A single record")]
+    context: Option<String>,
+}
+
+/// A number of seconds, or of milliseconds: finite, and not below 0.
+fn seconds(text: &str) -> Result<f64, String> {
+    match text.parse() {
+        Ok(number) if (0.0..=1e9).contains(&number) => Ok(number),
+        _ => Err("a number from 0 is expected".to_owned()),
+    }
+}
+
+impl One {
+    fn entry(&self) -> Option<Entry<'_>> {
+        let time = self.response_time.unwrap_or(0.0);
+        Some(Entry {
+            method: self.method.as_deref()?.into(),
+            path: self.endpoint.as_deref()?.into(),
+            is_route: true,
+            status: self.status?,
+            response_time: Duration::from_secs_f64(time / 1000.0),
+            consumer: self.consumer.as_deref().map(Into::into),
+            context: self.context.as_deref().map(Into::into),
+            ..Entry::default()
+        })
+    }
+}
+
+/// # Errors
+/// A file can't be read, a setting or format is none, the client can't start.
+pub fn run(options: &Options) -> io::Result<ExitCode> {
+    let interrupted = Arc::new(AtomicBool::new(false));
+    let flag = Arc::clone(&interrupted);
+    ctrlc::set_handler(move || {
+        // Whoever asks twice does not want to wait.
+        if flag.swap(true, Ordering::AcqRel) {
+            std::process::exit(130);
+        }
+    })
+    .map_err(io::Error::other)?;
+    let config = options.settings.read().map_err(io::Error::other)?;
+    if !config.is_enabled() {
+        return Err(io::Error::other(
+            "nothing would be sent: api_key is not set, or enabled is false",
+        ));
+    }
+    let give_up = Duration::from_secs_f64(options.give_up);
+    let progress = Progress::new();
+    let mut delivery = Delivery::new(&config, options.follow, give_up, &interrupted, &progress);
+    let mut tally = Tally::default();
+    let halt = match options.one.entry() {
+        Some(entry) => {
+            tally.lines = 1;
+            delivery.record(&entry).err()
+        }
+        None => copy(options, &config, &mut delivery, &mut tally, &progress)?,
+    };
+    let halt = halt.or_else(|| delivery.settle().err());
+    progress.end();
+    close(options, delivery, &tally, halt)
+}
+
+/// What became of the lines.
+#[derive(Default)]
+struct Tally {
+    lines: u64,
+    not_understood: u64,
+    /// The first of them, and what was wrong.
+    example: Option<String>,
+    guessed: u64,
+    guess: Option<String>,
+}
+
+/// Records line after line; the reason to stop early.
+fn copy(
+    options: &Options,
+    config: &Config,
+    delivery: &mut Delivery<'_>,
+    tally: &mut Tally,
+    progress: &Progress,
+) -> io::Result<Option<Halt>> {
+    let routes = match &options.routes {
+        Some(path) => Routes::read(path)?,
+        None => Routes::default(),
+    };
+    let rules = config.rules();
+    let mut format = Format::parse(&options.format).map_err(io::Error::other)?;
+    let source = Source::open(options.file.as_deref(), options.follow)?;
+    progress.expect(source.length());
+    while let Some(batch) = source.next(|| delivery.tick())? {
+        progress.read(batch.bytes());
+        for line in batch.lines() {
+            let line = line.trim_ascii();
+            if line.is_empty() {
+                continue;
+            }
+            tally.lines += 1;
+            let entry = match format.entry(line) {
+                Ok(entry) => entry,
+                Err(fault) => {
+                    tally.not_understood += 1;
+                    tally.example.get_or_insert_with(|| {
+                        let text: String =
+                            String::from_utf8_lossy(line).chars().take(120).collect();
+                        format!("line {}: {fault}: {text}", tally.lines)
+                    });
+                    continue;
+                }
+            };
+            let mut entry = entry.with_consumer(&rules);
+            if let Some(guess) = routes.name(&mut entry, !options.no_guess) {
+                tally.guessed += 1;
+                tally.guess.get_or_insert(guess);
+            }
+            if let Err(halt) = delivery.record(&entry) {
+                return Ok(Some(halt));
+            }
+        }
+    }
+    Ok(None)
+}
+
+/// Says how it went.
+fn close(
+    options: &Options,
+    delivery: Delivery<'_>,
+    tally: &Tally,
+    halt: Option<Halt>,
+) -> io::Result<ExitCode> {
+    let ledger = delivery.close();
+    let understood = tally.lines - tally.not_understood;
+    let lost = ledger.recorded - ledger.sent;
+    let well =
+        halt.is_none() && lost == 0 && ledger.invalid == 0 && (understood > 0 || tally.lines == 0);
+    if options.json {
+        let report = serde_json::json!({
+            "lines": tally.lines, "not_understood": tally.not_understood, "guessed": tally.guessed,
+            "recorded": ledger.recorded, "sent": ledger.sent, "filtered": ledger.filtered,
+            "invalid": ledger.invalid, "rejected": ledger.rejected, "undelivered": lost - ledger.rejected,
+            "stopped": halt.as_ref().map(ToString::to_string),
+        });
+        writeln!(io::stdout(), "{report}")?;
+    }
+    if let Some(halt) = &halt {
+        eprintln!("malti: {halt}");
+    }
+    if let Some(example) = &tally.example {
+        eprintln!(
+            "malti: {} of {} lines were not understood, such as {}",
+            tally.not_understood,
+            tally.lines,
+            example.replace(char::is_control, " ")
+        );
+    }
+    if let Some(guess) = &tally.guess {
+        eprintln!(
+            "malti: the route of {} records is guessed, such as {guess}; --routes names them",
+            tally.guessed
+        );
+    }
+    if !options.json {
+        eprintln!(
+            "malti: {} lines: sent {}, left out by settings {}, refused {}, not delivered {}, not understood {}",
+            tally.lines,
+            ledger.sent,
+            ledger.filtered,
+            ledger.rejected + ledger.invalid,
+            lost - ledger.rejected,
+            tally.not_understood,
+        );
+    }
+    Ok(if well {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    })
+}

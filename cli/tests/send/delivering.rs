@@ -1,0 +1,155 @@
+//! The server is slow, away, or refuses; the input grows, or does not end.
+
+use std::fs::OpenOptions;
+use std::io::{BufRead, BufReader, Write};
+use std::path::Path;
+use std::process::{Child, Stdio};
+use std::time::{Duration, Instant};
+
+use serde_json::{Value, json};
+
+use crate::client::Receiver;
+use crate::harness::{command, run, send};
+
+fn line(number: usize) -> String {
+    format!("{{\"method\":\"GET\",\"endpoint\":\"/{number}\",\"status\":200}}\n")
+}
+
+fn until(what: &str, mut condition: impl FnMut() -> bool) {
+    let start = Instant::now();
+    while !condition() {
+        assert!(
+            start.elapsed() < Duration::from_secs(60),
+            "still waiting: {what}"
+        );
+        std::thread::sleep(Duration::from_millis(10));
+    }
+}
+
+/// More than the buffer holds, to a server that takes its time: none is dropped.
+#[test]
+fn no_faster_than_the_server() {
+    let receiver = Receiver::start();
+    receiver.set_faults(&json!({ "faults": [{ "delay_ms": 20, "times": 30 }] }));
+    let input: String = (0..5000).map(line).collect();
+    let sent = send(&receiver, &["--buffer-size=400", "--batch-size=50"], &input);
+    sent.went_well(&[
+        ("lines", 5000),
+        ("recorded", 5000),
+        ("sent", 5000),
+        ("undelivered", 0),
+    ]);
+    assert_eq!(receiver.records().len(), 5000);
+}
+
+#[test]
+fn a_server_that_comes_back() {
+    let receiver = Receiver::start();
+    receiver.set_faults(&json!({ "faults": [{ "status": 503, "times": 5 }] }));
+    let input: String = (0..100).map(line).collect();
+    let sent = send(&receiver, &["--retry-delay=0.01"], &input);
+    sent.went_well(&[("sent", 100)]);
+}
+
+#[test]
+fn a_server_that_is_away() {
+    let receiver = Receiver::start();
+    let mut command = command(&receiver);
+    drop(receiver);
+    let sent = run(
+        command.args(["--give-up=0.3", "--retry-delay=0.01"]),
+        &line(1),
+    );
+    assert_eq!(
+        (sent.code, sent.report["undelivered"].as_u64()),
+        (1, Some(1))
+    );
+    assert!(
+        sent.errors.contains("nothing was delivered any more"),
+        "{}",
+        sent.errors
+    );
+}
+
+#[test]
+fn a_key_that_is_refused() {
+    let receiver = Receiver::start();
+    let input: String = (0..2000).map(line).collect();
+    let sent = send(&receiver, &["--api-key=wrong", "--buffer-size=100"], &input);
+    assert_eq!(sent.code, 1);
+    assert!(
+        sent.errors.contains("Invalid API key") && sent.errors.contains("malti check"),
+        "{}",
+        sent.errors
+    );
+    let report = &sent.report;
+    assert_eq!(report["recorded"], report["undelivered"], "{report}");
+}
+
+struct Following(Child);
+
+impl Following {
+    fn start(receiver: &Receiver, file: &Path) -> Self {
+        let child = command(receiver)
+            .args(["--follow", "--batch-interval=0.05", "--json"])
+            .arg(file)
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn();
+        Self(child.unwrap())
+    }
+
+    /// Its report after SIGTERM.
+    fn stop(mut self) -> Value {
+        let id = self.0.id().to_string();
+        let killed = std::process::Command::new("kill").arg(id).status().unwrap();
+        assert!(killed.success());
+        let mut text = String::new();
+        BufReader::new(self.0.stdout.take().unwrap())
+            .read_line(&mut text)
+            .unwrap();
+        self.0.wait().unwrap();
+        serde_json::from_str(&text).unwrap()
+    }
+}
+
+fn append(file: &Path, text: &str) {
+    let mut file = OpenOptions::new()
+        .append(true)
+        .create(true)
+        .open(file)
+        .unwrap();
+    file.write_all(text.as_bytes()).unwrap();
+}
+
+#[cfg(unix)]
+#[test]
+fn a_file_that_grows_is_turned_over_and_emptied() {
+    let receiver = Receiver::start();
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("access.ndjson");
+    append(&file, &line(1));
+    let following = Following::start(&receiver, &file);
+    let arrived = |count| until("records", || receiver.records().len() == count);
+    arrived(1);
+    // In two pieces, of which the first is no line yet.
+    let (first, second) = (&line(2)[..10], &line(2)[10..]);
+    append(&file, first);
+    append(&file, second);
+    arrived(2);
+    std::fs::rename(&file, dir.path().join("access.1")).unwrap();
+    append(&file, &line(3));
+    arrived(3);
+    std::fs::write(&file, "").unwrap();
+    append(&file, "");
+    // A look at the empty file, so that what comes then is not taken for its rest.
+    std::thread::sleep(Duration::from_millis(600));
+    append(&file, &line(4));
+    arrived(4);
+    let report = following.stop();
+    assert_eq!(
+        (report["sent"].as_u64(), report["lines"].as_u64()),
+        (Some(4), Some(4)),
+        "{report}"
+    );
+}
