@@ -41,6 +41,7 @@ BLOCKS = {
     "c installed": ("sh", "make install"),
     "dependency": ("toml", "[dependencies]"),
     "rust program": ("rust", "use std::time"),
+    "check": ("sh", "target/release/malti check"),
     "log lines": ("text", "malti: warn"),
 }
 
@@ -175,6 +176,14 @@ def test_python(receiver: Quickstart, checkout: Path) -> None:
         assert [record[name] for name in names] == expected
     finally:
         server.kill()
+
+
+def test_check(receiver: Quickstart, checkout: Path) -> None:
+    done = shell(receiver.exports() + block("check"), checkout)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert 'the key belongs to "my-service"' in done.stdout
+    done = shell(f"{receiver.exports()}export MALTI_API_KEY=old\n{block('check')}", checkout)
+    assert done.returncode == 12
 
 
 def test_c_from_the_checkout(receiver: Quickstart, checkout: Path) -> None:
