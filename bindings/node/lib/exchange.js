@@ -123,4 +123,15 @@ function setEndpoint(endpoint) {
   if (exchange) exchange.endpoint = endpoint
 }
 
-module.exports = { MARK, current, follow, setConsumer, setContext, setEndpoint }
+module.exports = {
+  CLIENT_GONE,
+  MARK,
+  SERVER_ERROR,
+  current,
+  follow,
+  pathOf,
+  text,
+  setConsumer,
+  setContext,
+  setEndpoint,
+}

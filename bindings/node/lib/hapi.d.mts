@@ -1,0 +1,2 @@
+import malti = require('./hapi.js')
+export default malti

@@ -1,0 +1,2 @@
+import malti = require('./hono.js')
+export default malti
