@@ -78,9 +78,13 @@ class Exchange {
   #status() {
     const res = this.#res
     const stream = this.#stream
-    if (stream ? stream.rstCode === 0 : res.writableFinished) return res.statusCode
-    // Neither side was done, or a stand-in for a connection has no notion of it.
-    if (!hasLeft(this.#req, stream)) return res.writableEnded && !stream ? res.statusCode : SERVER_ERROR
+    // Node lets a response that was destroyed end as if it were whole, but leaves it its connection.
+    const destroyed = stream === undefined && res.socket?.destroyed === true
+    if (stream ? stream.rstCode === 0 : res.writableFinished && !destroyed) return res.statusCode
+    if (!hasLeft(this.#req, stream)) {
+      // The server broke it off, or a stand-in for a connection has no notion of it.
+      return res.writableEnded && !stream && !destroyed ? res.statusCode : SERVER_ERROR
+    }
     return (stream ?? res).headersSent ? res.statusCode : CLIENT_GONE
   }
 }
