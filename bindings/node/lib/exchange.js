@@ -44,7 +44,7 @@ class Exchange {
   #peer
   #started = performance.now()
 
-  constructor(req, res, route) {
+  constructor(req, res, route, end) {
     this.#req = req
     this.#res = res
     this.#stream = req.stream
@@ -52,7 +52,7 @@ class Exchange {
     this.#target = req.originalUrl ?? req.url
     // A socket that is closed has forgotten it.
     this.#peer = client.readsPeer ? req.socket?.remoteAddress : undefined
-    res.once('close', () => this.#end())
+    res.once(end, () => this.#end())
   }
 
   #end() {
@@ -91,16 +91,16 @@ class Exchange {
 
 /**
  * Follows a request to its end, once. `route` gives the pattern that it matched, in normal form, at
- * the end; undefined: none. Null: it is followed already, or nothing is recorded. `req.malti` is
- * there in any case.
+ * the end; undefined: none. `end` is the event of `res` that is its end. Null: it is followed already,
+ * or nothing is recorded. `req.malti` is there in any case.
  */
-function follow(req, res, route) {
+function follow(req, res, route, end = 'close') {
   if (req[MARK]) return null
   if (!(client.recording || begun())) {
     req.malti ??= {}
     return null
   }
-  const exchange = new Exchange(req, res, route)
+  const exchange = new Exchange(req, res, route, end)
   req[MARK] = exchange
   req.malti = exchange
   return exchange

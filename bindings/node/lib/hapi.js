@@ -9,10 +9,12 @@ const SPECIAL = '_special'
 
 function begin(request) {
   const { req, res } = request.raw
-  const exchange = follow(req, res, () => {
+  const route = () => {
     const { method, path } = request.route
     return method === SPECIAL ? undefined : normalize('hapi', path)
-  })
+  }
+  // The stand-in that a request of inject has for a response is never closed.
+  const exchange = follow(req, res, route, request.isInjected ? 'finish' : 'close')
   // hapi calls this where a request begins, and offers nothing that goes around a whole one.
   if (exchange !== null) current.enterWith(exchange)
   return req.malti
