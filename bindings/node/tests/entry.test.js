@@ -11,7 +11,7 @@ test('both kinds of module are one', async () => {
   const esm = await import('libmalti')
   assert.equal(esm.default, malti)
   for (const name of Object.keys(malti)) assert.equal(esm[name], malti[name], name)
-  for (const name of ['express', 'fastify', 'koa']) {
+  for (const name of ['express', 'fastify', 'hapi', 'hono', 'koa']) {
     const entry = await import(`libmalti/${name}`)
     assert.equal(entry.default, require(`libmalti/${name}`))
   }

@@ -62,12 +62,14 @@ test('an answer that the server breaks off is 500', async () => {
     http.createServer((req, res) => {
       res.write('a')
       if (req.url === '/error') setImmediate(() => res.destroy(new Error('on purpose')))
+      else if (req.url === '/ended') setImmediate(() => res.destroy().end())
       else setImmediate(() => req.socket.destroy())
     }),
   )
   const port = await listening(owner, app)
-  await Promise.allSettled(['/error', '/socket'].map((target) => ask(port, target).catch(() => {})))
-  assert.deepEqual((await news(2)).map(brief).sort(), [
+  await Promise.allSettled(['/ended', '/error', '/socket'].map((target) => ask(port, target).catch(() => {})))
+  assert.deepEqual((await news(3)).map(brief).sort(), [
+    'GET /ended 500 anonymous',
     'GET /error 500 anonymous',
     'GET /socket 500 anonymous',
   ])

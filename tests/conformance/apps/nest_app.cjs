@@ -17,7 +17,8 @@ const FASTIFY = process.env.NEST === 'fastify'
 /** One method of a controller, and what of a request each of its parameters is. */
 function route(controller, name, decorators, parameters, handler) {
   const { prototype } = controller
-  prototype[name] = handler
+  // What they say is kept with the function.
+  prototype[name] = (...values) => handler(...values)
   const descriptor = Object.getOwnPropertyDescriptor(prototype, name)
   for (const decorate of decorators) decorate(prototype, name, descriptor)
   parameters.forEach((decorate, index) => decorate(prototype, name, index))
