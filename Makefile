@@ -35,6 +35,7 @@ help: ## list the targets
 
 .PHONY: demo
 demo: receiver lib $(NOX) ## run real servers, send requests, compare what arrived (KEEP=1: leave the page up)
+	@$(PYTHON) .ci/node.py
 	@$(NOX) --session demo -- $(if $(KEEP),--keep)
 
 # rustc applies no LTO to a build that also makes an rlib, so the shipped library is built apart.

@@ -22,6 +22,8 @@ LIBRARY = Path(
     or RELEASE / ("libmalti.dylib" if sys.platform == "darwin" else "libmalti.so")
 )
 RECEIVER = Path(os.environ.get("MALTI_RECEIVER") or RELEASE / "malti")
+# Where .ci/node.py installs what the Node server needs.
+NODE_MODULES = ROOT / "bindings" / "node" / "tests" / "node_modules"
 START_WITHIN_S = 60
 STOP_WITHIN_S = 15
 
@@ -164,3 +166,16 @@ def build_stock(folder: Path, server: str | None) -> tuple[Path, str]:
     if done.returncode != 0:
         raise CouldNotRun(f"the C server does not compile\n{done.stderr}")
     return program, "C, libmicrohttpd" if flags else "C, a thread per connection"
+
+
+def node(program: Path) -> list[str]:
+    """The command that runs a Node server. CouldNotRun: node or its packages are not here."""
+    found = shutil.which("node")
+    if found is None:
+        raise CouldNotRun("there is no node")
+    absent = [name for name in ("express", "libmalti") if not (NODE_MODULES / name).is_dir()]
+    if absent:
+        raise CouldNotRun(
+            f"there are no npm packages {', '.join(absent)} (.ci/node.py installs them)"
+        )
+    return [found, str(program)]

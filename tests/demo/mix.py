@@ -6,14 +6,17 @@ import random
 from dataclasses import dataclass, field
 from itertools import chain, cycle
 
-SHOP, REVIEWS, BILLING, STOCK = "shop-fastapi", "reviews-flask", "billing-django", "stock-c"
+SHOP, REVIEWS, BILLING = "shop-fastapi", "reviews-flask", "billing-django"
+TICKETS, STOCK = "tickets-express", "stock-c"
 NODE = "demo-node"
-# How long shop.py, reviews.py, billing.py and bindings/c/examples/stock.c take at least for these.
+# How long the servers take at least for these: shop.py, reviews.py, billing.py, tickets.cjs and
+# bindings/c/examples/stock.c.
 SEARCH_TAKES_MS = 80
 EXPORT_TAKES_MS = 150
 DIGEST_TAKES_MS = 90
 BILLS_EXPORT_TAKES_MS = 90
 TOTAL_TAKES_MS = 60
+BOARD_TAKES_MS = 90
 REPORT_TAKES_MS = 120
 
 ACME, GLOBEX = "Bearer acme-token", "Bearer globex-token"
@@ -156,6 +159,25 @@ KINDS = (
     Kind(BILLING, 4, "GET", "/refunds/r{n}/", "/refunds/{number}/", 500),
     Kind(BILLING, 4, "GET", "/.git/config", "/.git/config", 404),
     Kind(BILLING, 6, "GET", "/health", "/health"),
+    Kind(TICKETS, 30, "GET", "/tickets", "/tickets"),
+    Kind(TICKETS, 10, "HEAD", "/tickets", "/tickets"),
+    Kind(TICKETS, 20, "GET", "/tickets/{n}", "/tickets/{ticket_id}"),
+    Kind(TICKETS, 5, "GET", "/tickets/100{n}", "/tickets/{ticket_id}", 404),
+    Kind(TICKETS, 4, "PATCH", "/tickets", "/tickets", 405),
+    Kind(TICKETS, 8, "GET", "/board", "/board", at_least_ms=BOARD_TAKES_MS),
+    Kind(TICKETS, 8, "POST", "/tickets", "/tickets", 201, GLOBEX, "globex", "ticket, {id}", b"{}"),
+    Kind(TICKETS, 4, "POST", "/tickets", "/tickets", 201, "Bearer x", None, "ticket, {id}", b"{}"),
+    Kind(TICKETS, 10, "PUT", "/projects/p{n}/labels/l{n}", "/projects/{project}/labels/{label}"),
+    Kind(
+        *(TICKETS, 6, "DELETE", "/projects/p{n}/labels/l{n}"),
+        *("/projects/{project}/labels/{label}", 204),
+    ),
+    Kind(TICKETS, 6, "GET", "/attachments/a/{n}", "/attachments/{path}", 200, ACME, "acme"),
+    Kind(TICKETS, 4, "GET", "/attachments/a/{n}", "/attachments/{path}", 401),
+    Kind(TICKETS, 4, "GET", "/attachments/a/{n}", "/attachments/{path}", 403, GLOBEX, "globex"),
+    Kind(TICKETS, 4, "GET", "/priorities/{n}", "/priorities/{ticket_id}", 500),
+    Kind(TICKETS, 4, "GET", "/config.json", "/config.json", 404),
+    Kind(TICKETS, 6, "GET", "/health", "/health"),
     Kind(STOCK, 40, "GET", "/items", "/items"),
     Kind(STOCK, 24, "GET", "/items/bolt-m8", "/items/{sku}"),
     Kind(STOCK, 24, "GET", "/items/hinge-70", "/items/{sku}"),

@@ -31,6 +31,9 @@ class Report:
     def _dim(self, text: str) -> str:
         return self._paint("2", text)
 
+    def left_out(self, name: str, why: str) -> None:
+        self._say(f"{name} is left out: {why}")
+
     def heading(self, count: int, servers: int, seconds: float) -> None:
         self._say(
             f"\n{count} requests to {servers} servers in {seconds:.1f} s, and what arrived of them"

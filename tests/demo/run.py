@@ -9,6 +9,7 @@ import argparse
 import contextlib
 import http.client
 import json
+import os
 import signal
 import sys
 import tempfile
@@ -23,7 +24,7 @@ from typing import Any
 import compare
 import mix
 import report
-from hosts import CouldNotRun, Host, Receiver, build_stock, environment
+from hosts import NODE_MODULES, CouldNotRun, Host, Receiver, build_stock, environment, node
 
 HERE = Path(__file__).parent
 PYTHON = f"Python {sys.version_info[0]}.{sys.version_info[1]}"
@@ -33,7 +34,8 @@ APPS = (
     (mix.REVIEWS, "reviews.py", f"Flask under waitress, {PYTHON}"),
     (mix.BILLING, "billing.py", f"Django under gunicorn, two workers, {PYTHON}"),
 )
-KEYS = {service: f"demo-key-of-{service}" for service in (*(app[0] for app in APPS), mix.STOCK)}
+SERVICES = (*(app[0] for app in APPS), mix.TICKETS, mix.STOCK)
+KEYS = {service: f"demo-key-of-{service}" for service in SERVICES}
 WORKERS = 8
 REQUEST_WITHIN_S = 20
 DROPPED = (http.client.RemoteDisconnected, BrokenPipeError, ConnectionResetError)
@@ -51,6 +53,7 @@ def settings(service: str, url: str) -> dict[str, str]:
         MALTI_BATCH_SIZE="50",
         MALTI_BATCH_INTERVAL="1",
         PORT="0",
+        NODE_PATH=str(NODE_MODULES),
     )
 
 
@@ -132,6 +135,12 @@ def run(options: argparse.Namespace) -> bool:
         receiver = stack.enter_context(ended(Receiver(KEYS)))
         url = receiver.url()
         programs = [(who, title, [sys.executable, str(HERE / name)]) for who, name, title in APPS]
+        try:
+            programs.append((mix.TICKETS, "Express, Node", node(HERE / "tickets.cjs")))
+        except CouldNotRun as error:
+            if os.environ.get("CI") == "true":
+                raise
+            show.left_out(mix.TICKETS, str(error))
         programs.append((mix.STOCK, stock_title, [str(program)]))
         hosts = [
             stack.enter_context(ended(Host(service, title, command, settings(service, url))))
@@ -141,6 +150,8 @@ def run(options: argparse.Namespace) -> bool:
 
         started = time.time()
         sent = [r for number, r in enumerate(requests, 1) if number != options.suppress]
+        sent = [request for request in sent if request.service in ports]
+        requests = [request for request in requests if request.service in ports]
         problems = Sender(ports).send_all(sent)
         ledgers = {host.name: host.ledger() for host in hosts}
         over = time.time()

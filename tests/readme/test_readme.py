@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 import socket
 import subprocess
 import sys
@@ -36,6 +37,8 @@ BLOCKS = {
     "three lines": ("sh", "export MALTI_URL"),
     "application": ("python", "from fastapi"),
     "server": ("sh", "MALTI_BATCH_INTERVAL=1 "),
+    "node application": ("js", "import express"),
+    "node server": ("sh", "npm install"),
     "c program": ("c", "#include <inttypes.h>"),
     "c from the checkout": ("sh", "cc "),
     "c installed": ("sh", "make install"),
@@ -184,6 +187,46 @@ def test_check(receiver: Quickstart, checkout: Path) -> None:
     assert 'the key belongs to "my-service"' in done.stdout
     done = shell(f"{receiver.exports()}export MALTI_API_KEY=old\n{block('check')}", checkout)
     assert done.returncode == 12
+
+
+def test_node(receiver: Quickstart, checkout: Path) -> None:
+    packages = ROOT / "bindings" / "node" / "tests" / "node_modules"
+    if not shutil.which("node") or not packages.is_dir():
+        if os.environ.get("CI") == "true":
+            pytest.fail("node or its packages are not installed (.ci/node.py)")
+        pytest.skip("node or its packages are not installed (make doctor)")
+    install, serve = block("node server").splitlines()
+    # As it installs them: the framework from its registry, the binding as a link.
+    assert install == "npm install --no-save express ./bindings/node"
+    (checkout / "node_modules").symlink_to(packages)
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    application = block("node application")
+    assert application.count("8082") == 1
+    (checkout / "app.mjs").write_text(application.replace("8082", str(port)), "utf-8")
+    path = re.search(r"Open <http://127\.0\.0\.1:8082(/\S*)>", README)
+    endpoint = re.search(r"the record is under `([^`]+)`", README)
+    assert path is not None
+    assert endpoint is not None
+    command = f"cd '{checkout}'\n{receiver.exports()}exec env {serve}"
+    server = Process(["sh", "-c", command], environment())
+    try:
+
+        def answer() -> bytes | None:
+            assert server.child.poll() is None, "".join(server.errors)
+            try:
+                return fetch(f"http://127.0.0.1:{port}{path[1]}")[1]
+            except OSError:
+                return None
+
+        assert until("the application", answer) == b"Hello, world"
+        (record,) = receiver.wait_for(1)
+        names = ("service", "method", "endpoint", "status", "consumer")
+        expected = ["my-service", "GET", endpoint[1], 200, "anonymous"]
+        assert [record[name] for name in names] == expected
+    finally:
+        server.kill()
 
 
 def test_c_from_the_checkout(receiver: Quickstart, checkout: Path) -> None:
