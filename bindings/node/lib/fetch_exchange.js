@@ -69,11 +69,12 @@ class FetchExchange {
     if (this.#ended) return response
     // From here on a client that leaves keeps the answer's status.
     this.#request.signal?.removeEventListener('abort', this.#left)
-    if (response.body === null || response.bodyUsed || this.#request.method === 'HEAD') {
+    const { body } = response
+    if (body === null || body.locked || this.#request.method === 'HEAD') {
       this.end(response.status)
       return response
     }
-    const reader = response.body.getReader()
+    const reader = body.getReader()
     const chunks = []
     const turn = new Promise((resolve) => setImmediate(resolve, LATER))
     let pending

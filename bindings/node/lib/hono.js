@@ -31,6 +31,11 @@ async function onFetch(c, next) {
     enter(around, c)
     return next()
   }
+  // A handshake's Response is not what the client gets.
+  if (c.req.raw.headers.get('upgrade')?.toLowerCase() === 'websocket') {
+    c.set('malti', {})
+    return next()
+  }
   const contexts = [c]
   const peer = client.readsPeer ? peerOf(c) : undefined
   const exchange = followFetch(c.req.raw, peer, () => endpointOf(contexts))

@@ -151,10 +151,11 @@ test('a request inside a request is another one', async () => {
     return c.text('fine')
   })
   await app.request('/outer')
-  assert.deepEqual((await news(server, 2)).map(brief), [
-    'GET /things/{thing} 200 anonymous',
-    'GET /outer 200 outer',
-  ])
+  // A websocket's handshake is none.
+  await app.request('/outer-socket', { headers: { Upgrade: 'websocket' } })
+  await app.request('/outer', { headers: { 'X-User-Id': 'not asked' } })
+  const one = ['GET /things/{thing} 200 anonymous', 'GET /outer 200 outer']
+  assert.deepEqual((await news(server, 4)).map(brief), [...one, ...one])
 })
 
 test('an address is that of the runtime, and what is thrown goes on', async () => {
