@@ -105,20 +105,14 @@ async function listening(owner, server) {
 
 /** Delivers all, and gives the records from the `from`th on, once there are `count` of them. */
 async function delivered(server, from, count) {
-  // A flush does not keep the process, and a test has nothing else to do meanwhile.
-  const alive = setInterval(() => {}, 1000)
-  try {
-    // A client has its answer before the server knows that.
-    const { recorded } = malti.stats()
-    await until(
-      () => `${from + count} records, from ${recorded}`,
-      () => malti.stats().recorded >= from + count,
-    )
-    await malti.flush(PATIENCE_MS)
-    return (await server.has(from + count)).slice(from)
-  } finally {
-    clearInterval(alive)
-  }
+  // A client has its answer before the server knows that.
+  const { recorded } = malti.stats()
+  await until(
+    () => `${from + count} records, from ${recorded}`,
+    () => malti.stats().recorded >= from + count,
+  )
+  await malti.flush(PATIENCE_MS)
+  return (await server.has(from + count)).slice(from)
 }
 
 /** One request on a connection of its own; the answer's status. */
