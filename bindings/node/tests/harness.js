@@ -43,9 +43,9 @@ function wholeFile() {
 }
 
 /** A program and its output; it ends with the test, or with the file's tests. */
-function run(owner, command, args, env = {}) {
+function run(owner, command, args, env = {}, cwd = __dirname) {
   const child = spawn(command, args, {
-    cwd: __dirname,
+    cwd,
     env: { ...process.env, ...env },
     stdio: ['ignore', 'pipe', 'pipe'],
   })

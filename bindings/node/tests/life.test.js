@@ -20,11 +20,7 @@ test('a logger of the application is told what the end could not deliver', async
 
 test('a program may end with the wait for a flush', async (t) => {
   const server = await receiver(t)
-  const source = `
-    import malti from 'libmalti'
-    malti.record('GET', '/x', 200, 1)
-    console.log(await malti.flush(60_000))`
-  const program = run(t, process.execPath, ['--input-type=module', '-e', source], server.env)
+  const program = run(t, process.execPath, [require.resolve('./flush_last.mjs')], server.env)
   assert.equal(await program.line(), 'true')
   assert.equal((await program.end()).status, 0)
 })
