@@ -64,6 +64,12 @@ function run(owner, command, args, env = {}, cwd = __dirname) {
       if (done) throw new Error(`it ended: ${errors}`)
       return value
     },
+    /** All lines that are still to come. */
+    rest: async () => {
+      const rest = []
+      for (let next; !(next = await lines.next()).done;) rest.push(next.value)
+      return rest.join('\n')
+    },
     /** { status, signal, errors } */
     end: async () => {
       const [status, signal] = await ended

@@ -46,9 +46,8 @@ function application(t) {
     within,
     run: async (command, args, more) => {
       const program = run(t, command, args, { ...env, ...more }, place)
-      const output = []
-      for (let line; (line = await program.line().catch(() => undefined)) !== undefined;) output.push(line)
-      return { ...(await program.end()), output: output.join('\n') }
+      const output = await program.rest()
+      return { ...(await program.end()), output }
     },
   }
 }
