@@ -41,3 +41,21 @@ test('a worker that alone has used the client delivers at its end', async (t) =>
   assert.deepEqual(await app.end(), { status: 0, signal: null, errors: '' })
   assert.equal((await server.records()).length, 1)
 })
+
+test('what a logger of a terminated worker can not be told is on standard error', async (t) => {
+  const worker = `
+    const malti = require('libmalti')
+    const ignore = () => {}
+    const settings = { api_key: 'k', service_name: 's', url: 'http://127.0.0.1:1', shutdown_timeout: 0.2 }
+    malti.init({ ...settings, logger: { error: ignore, warn: ignore, info: ignore, debug: ignore } })
+    malti.record('GET', '/x', 200, 1)
+    require('node:worker_threads').parentPort.postMessage('done')
+    setInterval(() => {}, 1000)`
+  const program = `
+    const { Worker } = require('node:worker_threads')
+    const worker = new Worker(${JSON.stringify(worker)}, { eval: true })
+    worker.once('message', () => worker.terminate())`
+  const { status, errors } = await run(t, process.execPath, ['-e', program]).end()
+  assert.equal(status, 0)
+  assert.match(errors, /malti: warn: records not delivered before shutdown: 1/)
+})
