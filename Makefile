@@ -111,6 +111,10 @@ cross: $(NOX) $(TOOLCHAIN) ## build the library for Windows, macOS, musl and arm
 wheels: $(NOX) $(TOOLCHAIN) ## build the Python packages for every platform into target/wheels
 	@$(NOX) --session wheels
 
+.PHONY: npm-packages
+npm-packages: $(NOX) $(TOOLCHAIN) ## build the npm packages for every platform into target/npm
+	@$(NOX) --session npm_packages
+
 .PHONY: install
 install: lib ## install library, header, pkg-config file (PREFIX, DESTDIR)
 	install -d '$(DESTDIR)$(PREFIX)/lib/pkgconfig' '$(DESTDIR)$(PREFIX)/include'

@@ -26,6 +26,7 @@ TARGETS = {
     "x86_64-pc-windows-gnu": "win_amd64",
 }
 WHEELS = ROOT / "target" / "wheels"
+NPM = ROOT / "target" / "npm"
 
 nox.options.envdir = str(ROOT / ".tools" / "nox")
 nox.options.default_venv_backend = "uv"
@@ -215,6 +216,15 @@ def wheels(session: nox.Session) -> None:
             env = {"MALTI_PREBUILT_LIB": str(library), "MALTI_WHEEL_PLATFORM": tag}
             session.run(*hatch, "--target", "wheel", env={**env, "SOURCE_DATE_EPOCH": epoch})
     session.run("python", ".ci/wheels.py", *map(str, sorted(WHEELS.glob("*.whl"))))
+
+
+@nox.session
+def npm_packages(session: nox.Session) -> None:
+    """Builds the npm packages: the binding's own, and one for each target with its library."""
+    install(session, "cross")
+    targets = session.posargs or TARGETS
+    libraries = [f"{target}={build(session, target)[0]}" for target in targets]
+    session.run("node", "bindings/node/pack.js", str(NPM), *libraries, external=True)
 
 
 @nox.session

@@ -1,9 +1,11 @@
 """The Node part of the tests: npm packages by lock file, then node's own runner.
 
-`node.py` alone installs the packages, for the conformance suite.
+The long tests install every platform's packages, and run all on other versions of Node, on Bun and
+on Deno. `node.py` alone installs what the conformance suite needs.
 """
 
 import hashlib
+import os
 import shutil
 import subprocess
 import sys
@@ -15,11 +17,25 @@ from tally import Tally
 
 ROOT = Path(__file__).resolve().parent.parent
 TESTS = ROOT / "bindings" / "node" / "tests"
-# Inside what git ignores; holds what the packages were installed from.
-STAMP = TESTS / "node_modules" / ".installed"
+# Programs for the long tests alone: they are large.
+RUNTIMES = TESTS / "runtimes"
+# TypeScript, and what looks at a package's shape.
+TYPES = TESTS / "types"
 REPORT = ROOT / ".tools" / "reports" / "node.xml"
+NOX = ROOT / ".tools" / "venv" / "bin" / "nox"
+PACKAGES = ROOT / "target" / "npm"
 OLDEST = 20
 TEST_TIMEOUT_MS = 120_000
+# Beside the one that is on the PATH; their files under `runtimes`, and how they run a test's file.
+OTHERS = {
+    "Node 22": ["node-22/bin/node", "--test"],
+    "Node 24": ["node-24/bin/node", "--test"],
+    "Node 26": ["node-26/bin/node", "--test"],
+    "Bun": ["@oven/bun-linux-x64/bin/bun", "test", f"--timeout={TEST_TIMEOUT_MS}"],
+    "Deno": ["@deno/linux-x64-glibc/deno", "test", "--allow-all", "--no-check"],
+}
+# They start their runtimes themselves.
+ALONE = ("install.test.js", "types.test.js")
 
 
 def lacking() -> str:
@@ -31,27 +47,40 @@ def lacking() -> str:
     return "" if major.isdigit() and int(major) >= OLDEST else f"node {OLDEST} or later"
 
 
-def install() -> str:
-    """Installs the packages that the tests need, if they are not there; what went wrong."""
-    made_of = [TESTS / name for name in ("package.json", "package-lock.json", ".npmrc")]
+def install(folder: Path = TESTS) -> str:
+    """Installs the packages of a folder, if they are not there; what went wrong."""
+    # Inside what git ignores; holds what the packages were installed from.
+    stamp = folder / "node_modules" / ".installed"
+    made_of = [folder / name for name in ("package.json", "package-lock.json", ".npmrc")]
     wanted = hashlib.sha256(b"".join(file.read_bytes() for file in made_of)).hexdigest()
-    if STAMP.is_file() and STAMP.read_text() == wanted:
+    if stamp.is_file() and stamp.read_text() == wanted:
         return ""
     command = ["npm", "ci", "--no-audit", "--no-fund", "--loglevel", "error"]
-    done = subprocess.run(command, cwd=TESTS, capture_output=True, text=True)
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True)
     if done.returncode != 0:
         return done.stdout + done.stderr
-    STAMP.write_text(wanted)
+    # Where all are for other platforms, npm makes no folder.
+    stamp.parent.mkdir(exist_ok=True)
+    stamp.write_text(wanted)
     return ""
 
 
-def run(tally: Tally) -> None:
+def run(tally: Tally, long: bool) -> None:
     if what := lacking():
         tally.missing("the Node binding", what)
         return
-    if problem := install():
-        tally.fail("npm ci", problem)
-        return
+    folders = [TESTS, TYPES, RUNTIMES] if long else [TESTS, TYPES]
+    for folder in folders:
+        if problem := install(folder):
+            tally.fail(f"npm ci in {folder.relative_to(ROOT)}", problem)
+            return
+    if long:
+        if stream([str(NOX), "--session", "npm_packages"]) != 0:
+            tally.fail("make npm-packages")
+            return
+        os.environ["NPM_PACKAGES"] = str(PACKAGES)
+        for name, call in OTHERS.items():
+            elsewhere(tally, name, call)
     REPORT.parent.mkdir(parents=True, exist_ok=True)
     REPORT.unlink(missing_ok=True)
     command = ["node", "--test", f"--test-timeout={TEST_TIMEOUT_MS}"]
@@ -67,6 +96,26 @@ def run(tally: Tally) -> None:
             else:
                 tally.passed += 1
     tally.settle(status)
+
+
+def elsewhere(tally: Tally, name: str, command: list[str]) -> None:
+    """Runs the test files on another runtime; each is one check."""
+    program = RUNTIMES / "node_modules" / command[0]
+    if not program.is_file():
+        tally.skip(f"the Node binding on {name}", "npm has it for Linux x86-64 alone")
+        return
+    for file in sorted(TESTS.glob("*.test.js")):
+        if file.name in ALONE:
+            continue
+        done = subprocess.run(
+            [str(program), *command[1:], str(file)],
+            cwd=TESTS,
+            env={**os.environ, "NO_COLOR": "1"},
+            capture_output=True,
+            text=True,
+        )
+        problem = done.stdout + done.stderr if done.returncode != 0 else ""
+        tally.check(f"{name}: {file.name}", [problem] if problem else [])
 
 
 if __name__ == "__main__":

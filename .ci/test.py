@@ -2,8 +2,8 @@
 
 `test.py [--all] [PART …]`; without PART all of them. A failing part does not stop the others.
 `--all` adds the long matrix: sanitizers for the Rust library, valgrind for the C programs, every
-Python version that is there, the wheels for every platform, earlier
-versions of what the binding is for.
+Python version that is there, other Nodes, Bun and Deno, the wheels and npm packages for every
+platform, earlier versions of what the binding is for.
 """
 
 import argparse
@@ -39,7 +39,7 @@ def c(long: bool) -> Tally:
 
 def node_part(long: bool) -> Tally:
     tally = Tally("node")
-    node.run(tally)
+    node.run(tally, long)
     return tally
 
 

@@ -323,6 +323,13 @@ pub(crate) fn stats() -> Stats {
     SHELL.get().map_or_else(Stats::default, Shell::stats)
 }
 
+/// Says the log lines that nobody will pull any more.
+pub(crate) fn say_log_lines() {
+    if let Some(life) = SHELL.get().and_then(Shell::life) {
+        life.log.drain();
+    }
+}
+
 /// The oldest log line that nobody has pulled yet. Asking before init makes the client keep its lines for it.
 pub(crate) fn next_log_line() -> Option<(Level, String)> {
     PULLS.store(true, Ordering::Release);

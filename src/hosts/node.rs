@@ -8,7 +8,7 @@
 use std::ffi::{CStr, c_char, c_void};
 use std::mem::MaybeUninit;
 use std::ptr;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Once, OnceLock};
 use std::time::{Duration, Instant};
 
@@ -43,9 +43,13 @@ const SAFE_MAX: u64 = (1 << 53) - 1;
 /// time that is left of that.
 static ENDS: OnceLock<Instant> = OnceLock::new();
 
+/// How many environments pull log lines.
+static PULLING: AtomicU32 = AtomicU32::new(0);
+
 /// An environment, from the module's registration there to its clean-up hook.
 struct Life {
     owners: AtomicU32,
+    pulls: AtomicBool,
 }
 
 /// Why a call has no result.
@@ -514,7 +518,10 @@ unsafe extern "C" fn exit(env: Env, info: Info) -> Value {
 
 /// `logNext() -> [level, line]`; null: none waits. Asked before init, the client keeps its lines.
 unsafe extern "C" fn log_next(env: Env, info: Info) -> Value {
-    answer(env, info, |_: &Call<'_, 0>| {
+    answer(env, info, |call: &Call<'_, 0>| {
+        if !call.life.pulls.swap(true, Ordering::AcqRel) {
+            PULLING.fetch_add(1, Ordering::AcqRel);
+        }
         let Some((level, line)) = process::next_log_line() else {
             return null(env);
         };
@@ -559,6 +566,13 @@ unsafe extern "C" fn clean_up(life: *mut c_void) {
         // SAFETY: made by `register`, and given to nobody else to free.
         let life = unsafe { Box::from_raw(life.cast::<Life>()) };
         leave(&life, end_timeout(), Duration::ZERO);
+        if life.pulls.into_inner() {
+            PULLING.fetch_sub(1, Ordering::AcqRel);
+        }
+        // A worker that had the only logger may have been terminated: nobody else asks for what waits.
+        if PULLING.load(Ordering::Acquire) == 0 {
+            process::say_log_lines();
+        }
     });
 }
 
@@ -585,6 +599,7 @@ fn register(env: Env, exports: Value) -> Outcome<()> {
     };
     let life = Box::into_raw(Box::new(Life {
         owners: AtomicU32::new(0),
+        pulls: AtomicBool::new(false),
     }));
     // SAFETY: the hook is a function of this image, which is never unloaded, and frees `life`.
     let hooked = done(unsafe { napi::napi_add_env_cleanup_hook(env, Some(clean_up), life.cast()) });

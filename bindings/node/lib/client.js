@@ -148,7 +148,7 @@ function normalize(dialect, pattern) {
 }
 
 /** Resolves when all that was recorded is delivered or counted, or time is up. */
-function settle(timeoutMs, keepsAlive) {
+function settle(timeoutMs) {
   const until = performance.now() + timeoutMs
   const ticket = native?.flushBegin() ?? null
   if (ticket === null || ticket < 0) return Promise.resolve(ticket === null)
@@ -162,8 +162,7 @@ function settle(timeoutMs, keepsAlive) {
         resolve(status >= OK)
         return
       }
-      const timer = setTimeout(look, Math.min(wait, left))
-      if (!keepsAlive) timer.unref()
+      setTimeout(look, Math.min(wait, left))
       wait = Math.min(wait * 2, LOOK_MAX_MS)
     }
     look()
@@ -180,17 +179,18 @@ function duration(timeoutMs) {
 
 /**
  * Delivers what has been recorded so far. False: not within `timeoutMs`, or the server refuses.
- * Blocks nothing, and does not keep the process alive: at its end all is delivered anyway.
+ * Blocks nothing. The process lives until it resolves, for at a top-level await it would end with
+ * status 13 otherwise.
  */
 async function flush(timeoutMs = 5000) {
-  return settle(duration(timeoutMs), false)
+  return settle(duration(timeoutMs))
 }
 
 /** Delivers, then stops the client; `init` starts it again. False: not all was confirmed in time. */
 async function shutdown(timeoutMs = 5000) {
   const limit = duration(timeoutMs)
   if (!native) return true
-  const delivered = await settle(limit, true)
+  const delivered = await settle(limit)
   client.recording = false
   client.settled = true
   const status = native.shutdown(0)
@@ -204,18 +204,19 @@ function stats() {
   return JSON.parse(library().stats())
 }
 
-// The one place that blocks, and not for longer than `shutdown_timeout`. A worker's share is given
-// back by the library itself, since a worker that is terminated runs no more JavaScript.
-if (isMainThread) {
-  process.on('exit', () => {
-    if (!native) return
-    native.exit()
-    client.recording = false
-    client.settled = true
-    // Also what the end has to say: nobody can ask for it later.
-    pullLog()
-  })
+/** What the end of the process does: it alone blocks, and not for longer than `shutdown_timeout`. */
+function end() {
+  if (!native) return
+  native.exit()
+  client.recording = false
+  client.settled = true
+  // Also what the end has to say: nobody can ask for it later.
+  pullLog()
 }
+
+// A worker's share is given back by the library itself, since a worker that is terminated runs no
+// more JavaScript.
+if (isMainThread) process.on('exit', end)
 
 module.exports = {
   client,
@@ -229,5 +230,6 @@ module.exports = {
   normalize,
   flush,
   shutdown,
+  end,
   stats,
 }

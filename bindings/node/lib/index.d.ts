@@ -76,11 +76,17 @@ export function record(
 ): boolean
 /**
  * Delivers what has been recorded so far. False: not within `timeoutMs` (5000 unless given), or the
- * server refuses. Blocks nothing and does not keep the process alive.
+ * server refuses. Blocks nothing; the process lives until it resolves.
  */
 export function flush(timeoutMs?: number): Promise<boolean>
 /** Delivers, then stops the client. False: not all was confirmed within `timeoutMs`. */
 export function shutdown(timeoutMs?: number): Promise<boolean>
+/**
+ * Lets signals (SIGTERM where none is named) that nobody else listens to deliver what is left,
+ * within the setting `shutdown_timeout`, before the process dies of them as ever. Where others
+ * listen, the end is theirs. Throws an Error in a worker thread, which gets no signals.
+ */
+export function flushOnSignal(...signals: string[]): void
 export function stats(): Stats
 /** Names the caller of the request that is being answered; outside a request it does nothing. */
 export function setConsumer(consumer: unknown): void

@@ -3,6 +3,7 @@
 const { init, record, flush, shutdown, stats, library } = require('./client.js')
 const { setConsumer, setContext, setEndpoint } = require('./exchange.js')
 const { instrument } = require('./http.js')
+const { flushOnSignal } = require('./signal.js')
 
 /** The native library's version. */
 function version() {
@@ -14,6 +15,7 @@ module.exports = {
   record,
   flush,
   shutdown,
+  flushOnSignal,
   stats,
   setConsumer,
   setContext,

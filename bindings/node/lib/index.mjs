@@ -5,6 +5,7 @@ export const {
   record,
   flush,
   shutdown,
+  flushOnSignal,
   stats,
   setConsumer,
   setContext,

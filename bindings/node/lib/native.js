@@ -22,7 +22,7 @@ function isMusl() {
 
 function platformPackage() {
   const libc = process.platform !== 'linux' ? '' : isMusl() ? '-musl' : '-gnu'
-  return `libmalti-${process.platform}-${process.arch}${libc}`
+  return `@malti/${process.platform}-${process.arch}${libc}`
 }
 
 function locate() {

@@ -18,7 +18,8 @@ async function primary() {
 
 function worker() {
   const server = http.createServer((req, res) => {
-    malti.setConsumer(`worker ${cluster.worker.id}`)
+    malti.setConsumer(req.url)
+    malti.setContext(`worker ${cluster.worker.id}`)
     res.end()
   })
   malti.instrument(server, { endpoint: () => '/{number}' })

@@ -43,9 +43,9 @@ function wholeFile() {
 }
 
 /** A program and its output; it ends with the test, or with the file's tests. */
-function run(owner, command, args, env = {}) {
+function run(owner, command, args, env = {}, cwd = __dirname) {
   const child = spawn(command, args, {
-    cwd: __dirname,
+    cwd,
     env: { ...process.env, ...env },
     stdio: ['ignore', 'pipe', 'pipe'],
   })
@@ -63,6 +63,12 @@ function run(owner, command, args, env = {}) {
       const { value, done } = await lines.next()
       if (done) throw new Error(`it ended: ${errors}`)
       return value
+    },
+    /** All lines that are still to come. */
+    rest: async () => {
+      const rest = []
+      for (let next; !(next = await lines.next()).done;) rest.push(next.value)
+      return rest.join('\n')
     },
     /** { status, signal, errors } */
     end: async () => {
@@ -105,20 +111,14 @@ async function listening(owner, server) {
 
 /** Delivers all, and gives the records from the `from`th on, once there are `count` of them. */
 async function delivered(server, from, count) {
-  // A flush does not keep the process, and a test has nothing else to do meanwhile.
-  const alive = setInterval(() => {}, 1000)
-  try {
-    // A client has its answer before the server knows that.
-    const { recorded } = malti.stats()
-    await until(
-      () => `${from + count} records, from ${recorded}`,
-      () => malti.stats().recorded >= from + count,
-    )
-    await malti.flush(PATIENCE_MS)
-    return (await server.has(from + count)).slice(from)
-  } finally {
-    clearInterval(alive)
-  }
+  // A client has its answer before the server knows that.
+  const { recorded } = malti.stats()
+  await until(
+    () => `${from + count} records, from ${recorded}`,
+    () => malti.stats().recorded >= from + count,
+  )
+  await malti.flush(PATIENCE_MS)
+  return (await server.has(from + count)).slice(from)
 }
 
 /** One request on a connection of its own; the answer's status. */
