@@ -1,4 +1,4 @@
-"""Finds and loads the native library, and gives its C functions Python types.
+"""Loads the native library, and gives its C functions Python types.
 
 Two doors lead to the same image. `held` keeps the GIL: right for calls of nanoseconds, where
 dropping and taking it again would cost more than the call. `freed` drops it: right for calls that
@@ -8,10 +8,10 @@ may wait.
 from __future__ import annotations
 
 import ctypes
-import os
-import sys
 import threading
 from typing import Callable
+
+from . import _place
 
 ABI_MAJOR = 1
 ABI_MINOR = 0
@@ -29,36 +29,9 @@ ERR_TIMED_OUT = -6
 # What a record keeps of a field; longer results are cut there anyway.
 FIELD_BYTES = 2000
 
-_NAMES = {"darwin": "libmalti.dylib", "win32": "malti.dll"}
-
-
-def _candidates() -> list[str]:
-    named = os.environ.get("MALTI_LIBRARY")
-    if named:
-        return [named]
-    name = _NAMES.get(sys.platform, "libmalti.so")
-    # pathlib would take longer to import than all of ours.
-    package = os.path.dirname(os.path.realpath(__file__))  # noqa: PTH120
-    places = [os.path.join(package, name)]  # noqa: PTH118
-    # src/libmalti in bindings/python of a checkout.
-    root = package.rsplit(os.sep, 4)[0]
-    return [*places, os.path.join(root, "target", "release", name)]  # noqa: PTH118
-
-
-def _find() -> str:
-    candidates = _candidates()
-    for candidate in candidates:
-        if os.path.isfile(candidate):  # noqa: PTH113
-            return candidate
-    raise ImportError(
-        "libmalti's native library was not found at "
-        + " or ".join(candidates)
-        + "; in a checkout `make lib` builds it, and MALTI_LIBRARY names another place"
-    )
-
 
 def _load() -> tuple[ctypes.PyDLL, ctypes.CDLL, str]:
-    path = _find()
+    path = _place.find()
     try:
         doors = ctypes.PyDLL(path), ctypes.CDLL(path), path
     except OSError as error:
@@ -132,7 +105,7 @@ shutdown = _declare(_freed, "malti_shutdown", _int, ctypes.c_uint32)
 
 abi_version = _declare(_held, "malti_abi_version", ctypes.c_uint32)
 _held.malti_version.restype = _text
-version: str = _held.malti_version().decode()
+__version__: str = _held.malti_version().decode()
 
 
 class _Scratch(threading.local):
