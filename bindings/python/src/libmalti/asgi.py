@@ -51,7 +51,8 @@ def _load() -> None:
         import logging
 
         logging.getLogger("libmalti").error("nothing is recorded: %s", error)
-        client = _Nobody()  # type: ignore[assignment]
+        nobody: Any = _Nobody()
+        client = nobody
 
 
 class _Nobody:
