@@ -80,7 +80,7 @@ def change():
         scope["state"] = {"malti_consumer": "b" + "y" * (i % 490), "malti_context": "c"}
         headers[1:] = [(b"x-consumer-id", b"d" + b"z" * (i % 490))]
 def work():
-    for i in range(60_000):
+    for i in range(20_000):
         record_scope(_record.SCOPE_NAMES, scope, {}, "/", 200, i)
         record_request("GET", "/", 200, i, None, None, headers, b"", None)
 threads = [threading.Thread(target=work) for _ in range(3)]

@@ -262,6 +262,8 @@ if not TYPE_CHECKING and (
 
         def record_scope(names, scope, said, *rest):
             """The same with dictionaries."""
+            if said.get("own") is not None:  # it is to be let go, in the one that was given
+                return record_scope_slowly(names, scope, said, *rest)
             scope, state = dict(scope), scope.get("state")
             if isinstance(state, dict):
                 scope["state"] = state.copy()
