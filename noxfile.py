@@ -69,7 +69,8 @@ def pytest(
     files = session.posargs or [str(path) for place in places for path in sorted(ROOT.glob(place))]
     if not files:
         session.error("there is no test to run")
-    install(session, *packages)
+    if packages:
+        install(session, *packages)
     REPORTS.mkdir(parents=True, exist_ok=True)
     report = REPORTS / f"python-{session.name}.xml"
     options = ["-ra", "--import-mode=importlib", f"--junit-xml={report}"]
@@ -96,6 +97,23 @@ def test_old(session: nox.Session, packages: str) -> None:
     """The ASGI middleware with the FastAPI and Starlette of earlier years."""
     names = ("asgi", "requests")
     pytest(session, *(f"bindings/python/tests/test_{n}.py" for n in names), packages=[packages])
+
+
+@nox.session
+@nox.parametrize("python", ["pypy3", "3.13t", "3.14t"])
+def test_other(session: nox.Session) -> None:
+    """The binding on PyPy and without the GIL, where not every framework can be installed."""
+    if str(session.python).startswith("pypy"):
+        constraints, packages = "old", ["pytest", "starlette", "uvicorn"]
+        names = ["asgi", "call", "import", "logging", "threads", "vectors"]
+    else:
+        # pydantic, and with it FastAPI, has no wheel for 3.13t.
+        constraints, packages = "test", ["pytest", "starlette", "uvicorn", "flask", "gunicorn"]
+        packages += ["waitress", "bottle", "django", "quart"]
+        names = ["asgi", "bottle", "call", "django", "flask", "free_threaded", "import"]
+        names += ["logging", "quart", "reload", "threads", "vectors", "wsgi"]
+    session.install("--quiet", "--constraint", f"requirements/{constraints}.txt", *packages)
+    pytest(session, *(f"bindings/python/tests/test_{n}.py" for n in names), packages=[])
 
 
 @nox.session

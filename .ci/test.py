@@ -46,7 +46,7 @@ def node_part(long: bool) -> Tally:
 def python(long: bool) -> Tally:
     for old in REPORTS.glob("python-*.xml"):
         old.unlink()
-    sessions = ["test_all", "test_old", "wheels", "packages"] if long else ["test"]
+    sessions = ["test_all", "test_old", "test_other", "wheels", "packages"] if long else ["test"]
     status = stream([str(NOX), "--session", *sessions])
     tally = Tally("python")
     for report in REPORTS.glob("python-*.xml"):

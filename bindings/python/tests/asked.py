@@ -101,7 +101,7 @@ class Asked:
     #: 404 under its path.
     NOWHERE = "/nope/%C3%A9"
 
-    @pytest.fixture(scope="class")
+    @pytest.fixture(scope="class", name="talk")  # in Python 3.9 a classmethod has none
     @classmethod
     def talk(cls) -> Iterator[Conversation]:
         conversation = Conversation(cls.APP, **cls.ENV)

@@ -358,14 +358,31 @@ def test_a_bad_setting_in_the_environment_does_not_stop_the_host(receiver: Recei
     assert any("MALTI_BATCH_INTERVAL" in line or "soon" in line for line in app.errors)
 
 
-@pytest.mark.parametrize(
-    ("library", "complaint"),
-    [("/nowhere/libmalti.so", "not found"), (__file__, "could not be loaded")],
-)
-def test_a_library_that_is_none(library: str, complaint: str) -> None:
-    done = script("import libmalti", "http://127.0.0.1:9", MALTI_LIBRARY=library)
-    assert "ImportError: libmalti's native library" in done.stderr
-    assert complaint in done.stderr
+def test_a_library_that_is_missing() -> None:
+    done = script("import libmalti", "http://127.0.0.1:9", MALTI_LIBRARY="/nowhere/libmalti.so")
+    assert "ImportError: libmalti's native library was not found" in done.stderr
+
+
+def test_a_library_that_is_none() -> None:
+    """Its place is looked at when the package is imported, it itself when it is used."""
+    complaint = "libmalti's native library could not be loaded"
+    done = script("import libmalti; libmalti.init()", "http://127.0.0.1:9", MALTI_LIBRARY=__file__)
+    assert f"ImportError: {complaint}" in done.stderr
+    done = script(
+        """
+import asyncio
+from libmalti.asgi import MaltiMiddleware
+async def app(scope, receive, send):
+    print(scope["type"])
+app = MaltiMiddleware(app, service_name="shop")
+for kind in ("lifespan", "http"):
+    asyncio.run(app({"type": kind, "path": "/"}, None, None))
+""",
+        "http://127.0.0.1:9",
+        MALTI_LIBRARY=__file__,
+    )
+    assert (done.returncode, done.stdout) == (0, "lifespan\nhttp\n"), done.stderr
+    assert done.stderr.startswith(f"nothing is recorded: {complaint}"), done.stderr
 
 
 def test_a_server_with_several_workers(receiver: Receiver) -> None:

@@ -3,21 +3,25 @@
     from libmalti.asgi import MaltiMiddleware
     app.add_middleware(MaltiMiddleware)
 
-Settings are `MALTI_*` variables, or keywords of `init()`. Importing loads the library and does
-nothing else; the first record starts the thread that sends. Times are in seconds unless a name says
-otherwise.
+Settings are `MALTI_*` variables, or keywords of `init()`. Importing makes sure that the library is
+there and does nothing else; what is used first loads it, and the first record starts the thread
+that sends. Times are in seconds unless a name says otherwise.
 """
 
 from __future__ import annotations
 
-from typing import Any
+from . import _place
 
-from . import _library
-from ._client import Setting, client
-from ._context import set_consumer, set_context, set_endpoint
-from ._flush import aflush, flush
-from ._record import record
-from ._sigterm import flush_on_sigterm
+# typing has this too, and takes longer to import than all that is imported here.
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from ._context import set_consumer, set_context, set_endpoint
+    from ._flush import aflush, flush
+    from ._life import init, shutdown, stats
+    from ._record import record
+    from ._sigterm import flush_on_sigterm
+
+    __version__: str
 
 __all__ = [
     "aflush",
@@ -32,37 +36,35 @@ __all__ = [
     "stats",
 ]
 
-__version__ = _library.version
+_place.find()
 
+_HOMES = {
+    "aflush": "_flush",
+    "flush": "_flush",
+    "flush_on_sigterm": "_sigterm",
+    "init": "_life",
+    "record": "_record",
+    "set_consumer": "_context",
+    "set_context": "_context",
+    "set_endpoint": "_context",
+    "shutdown": "_life",
+    "stats": "_life",
+    "__version__": "_library",
+}
 
-def init(**settings: Setting) -> bool:
-    """Starts the client: the defaults, then `MALTI_*`, then these settings (`batch_size=500`; None
-    leaves a key as it is, lists become comma-separated). Returns at once, without network or
-    thread.
+if not TYPE_CHECKING:
+    # After a reload each name is to be looked for again.
+    for _name in _HOMES:
+        globals().pop(_name, None)
 
-    True: requests are recorded. False: switched off, or no `api_key`, which is logged. If it runs
-    with the same settings there is one owner more; each `init` is paired with one `shutdown`, and
-    what is not given back is at exit.
+    def __getattr__(name):
+        """Imports a name with what it needs when it is first used, and keeps it."""
+        if name not in _HOMES:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        from importlib import import_module
 
-    TypeError: no such key. ValueError: a value that its key does not accept. RuntimeError: it runs
-    with other settings, which stay.
-    """
-    return client.init(settings)
+        found = globals()[name] = getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
+        return found
 
-
-def shutdown(timeout: float | None = None) -> bool:
-    """Gives one owner back. The last one delivers what it can within `timeout` seconds (None: the
-    setting `shutdown_timeout`) and stops the client until the next `init`.
-
-    True: everything was delivered or had been counted. Blocks its thread (not the GIL).
-    """
-    return client.release(timeout, for_good=True)
-
-
-def stats() -> dict[str, Any]:
-    """The ledger in one exact snapshot, by the names of `malti_stats`, and `last_error`.
-
-    recorded + adopted = sent + buffered + in_flight + spooled + dropped_overflow + dropped_rejected
-    + dropped_shutdown + dropped_expired. After shutdown the last figures stay.
-    """
-    return client.stats()
+    def __dir__():
+        return sorted({*globals(), *_HOMES})

@@ -22,7 +22,7 @@ _AGAIN = "then: pip install --force-reinstall --no-deps libmalti"
 
 def main() -> int:
     abi = divmod(_library.abi_version(), 1 << 16)
-    print(f"libmalti {_library.version}, from {Path(__file__).parent}")
+    print(f"libmalti {_library.__version__}, from {Path(__file__).parent}")
     print(f"library {_library.path}, binary interface {abi[0]}.{abi[1]}")
     print(f"Python {sys.version.split()[0]}, {sys.executable}")
     _settings()
@@ -78,7 +78,7 @@ def _names() -> bool:
         print(f"{_NAME}: NOT OURS, {place} is of {whose}{problem}")
         print(f"  {_again(old)}")
         return False
-    if ours != _library.version:
+    if ours != _library.__version__:
         print(f"{_NAME}: NOT OURS, {place} is of libmalti {ours}")
         return False
     print(f"{_NAME}: of libmalti, {place}")

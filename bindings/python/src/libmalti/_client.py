@@ -14,7 +14,7 @@ from typing import Any, NamedTuple, Union
 from . import _children, _library, _log
 from ._flush import milliseconds
 
-Setting = Union[str, int, float, bool, "os.PathLike[str]", Iterable[str], None]
+Setting = Union[str, int, float, bool, os.PathLike[str], Iterable[str], None]
 
 _ERROR_BYTES = 1024
 
@@ -50,7 +50,7 @@ class Config:
         self.pointer = _library.config_new()
         if not self.pointer:
             raise MemoryError("malti_config_new")
-        self._set("binding", f"python/{_library.version}")
+        self._set("binding", f"python/{_library.__version__}")
         for key, value in settings.items():
             if value is not None:
                 self._set(key, _as_text(value))

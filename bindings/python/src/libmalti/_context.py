@@ -7,7 +7,10 @@ request get a copy of the context but the same object, so what they set reaches 
 from __future__ import annotations
 
 from contextvars import ContextVar, Token
-from typing import Any, Callable
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, Callable
 
 
 class Said:

@@ -1,17 +1,18 @@
-"""Finds and loads the native library, and gives its C functions Python types.
+"""Loads the native library, and gives its C functions Python types.
 
 Two doors lead to the same image. `held` keeps the GIL: right for calls of nanoseconds, where
 dropping and taking it again would cost more than the call. `freed` drops it: right for calls that
-may wait.
+may wait. PyPy has the second door alone.
 """
 
 from __future__ import annotations
 
 import ctypes
-import os
 import sys
 import threading
 from typing import Callable
+
+from . import _place
 
 ABI_MAJOR = 1
 ABI_MINOR = 0
@@ -29,38 +30,12 @@ ERR_TIMED_OUT = -6
 # What a record keeps of a field; longer results are cut there anyway.
 FIELD_BYTES = 2000
 
-_NAMES = {"darwin": "libmalti.dylib", "win32": "malti.dll"}
 
-
-def _candidates() -> list[str]:
-    named = os.environ.get("MALTI_LIBRARY")
-    if named:
-        return [named]
-    name = _NAMES.get(sys.platform, "libmalti.so")
-    # pathlib would take longer to import than all of ours.
-    package = os.path.dirname(os.path.realpath(__file__))  # noqa: PTH120
-    places = [os.path.join(package, name)]  # noqa: PTH118
-    # src/libmalti in bindings/python of a checkout.
-    root = package.rsplit(os.sep, 4)[0]
-    return [*places, os.path.join(root, "target", "release", name)]  # noqa: PTH118
-
-
-def _find() -> str:
-    candidates = _candidates()
-    for candidate in candidates:
-        if os.path.isfile(candidate):  # noqa: PTH113
-            return candidate
-    raise ImportError(
-        "libmalti's native library was not found at "
-        + " or ".join(candidates)
-        + "; in a checkout `make lib` builds it, and MALTI_LIBRARY names another place"
-    )
-
-
-def _load() -> tuple[ctypes.PyDLL, ctypes.CDLL, str]:
-    path = _find()
+def _load() -> tuple[ctypes.CDLL, ctypes.CDLL, str]:
+    path = _place.find()
     try:
-        doors = ctypes.PyDLL(path), ctypes.CDLL(path), path
+        held: ctypes.CDLL = getattr(ctypes, "PyDLL", ctypes.CDLL)(path)
+        doors = held, ctypes.CDLL(path), path
     except OSError as error:
         raise ImportError(f"libmalti's native library could not be loaded: {error}") from error
     try:
@@ -100,19 +75,38 @@ def _declare(
     return function  # type: ignore[no-any-return]
 
 
+def _cffi_record_n() -> Callable[..., int]:
+    """The one call that every request makes. PyPy compiles it to machine code if it comes through
+    cffi, which is part of PyPy; through ctypes it would take 70 times as long.
+    """
+    from cffi import FFI
+
+    ffi = FFI()
+    ffi.cdef(
+        "int32_t malti_record_n(const char *, size_t, const char *, size_t, int32_t, uint64_t,"
+        " const char *, size_t, const char *, size_t, int64_t);"
+    )
+    function: Callable[..., int] = getattr(ffi.dlopen(path), "malti_record_n")  # noqa: B009
+    return function
+
+
 config_new = _declare(_held, "malti_config_new", ctypes.c_void_p)
 config_set = _declare(_held, "malti_config_set", _int, ctypes.c_void_p, _text, _text, *_pair)
 config_get = _declare(_held, "malti_config_get", _int, ctypes.c_void_p, _text, *_pair)
 config_free = _declare(_held, "malti_config_free", None, ctypes.c_void_p)
-record_n = _declare(
-    _held,
-    "malti_record_n",
-    _int,
-    *(_pair + _pair),
-    _int,
-    ctypes.c_uint64,
-    *(_pair + _pair),
-    ctypes.c_int64,
+record_n = (
+    _cffi_record_n()
+    if sys.implementation.name == "pypy"
+    else _declare(
+        _held,
+        "malti_record_n",
+        _int,
+        *(_pair + _pair),
+        _int,
+        ctypes.c_uint64,
+        *(_pair + _pair),
+        ctypes.c_int64,
+    )
 )
 python_methods = _declare(
     _held, "malti_python_methods", ctypes.c_void_p, ctypes.c_void_p, _size, _text
@@ -132,7 +126,7 @@ shutdown = _declare(_freed, "malti_shutdown", _int, ctypes.c_uint32)
 
 abi_version = _declare(_held, "malti_abi_version", ctypes.c_uint32)
 _held.malti_version.restype = _text
-version: str = _held.malti_version().decode()
+__version__: str = _held.malti_version().decode()
 
 
 class _Scratch(threading.local):

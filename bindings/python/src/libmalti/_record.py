@@ -251,6 +251,24 @@ if not TYPE_CHECKING and (
     )
 ):
     record, record_request, record_scope = _builtins
+    # What can have no GIL now may get it later, but not the other way round.
+    if not getattr(sys, "_is_gil_enabled", lambda: True)():
+        _request, _scope = record_request, record_scope
+
+        def record_request(*arguments):
+            """With a list that nobody else has: the builtin borrows from it."""
+            *before, headers, query, peer = arguments
+            return _request(*before, list(headers), query, peer)
+
+        def record_scope(names, scope, said, *rest):
+            """The same with dictionaries."""
+            if said.get("own") is not None:  # it is to be let go, in the one that was given
+                return record_scope_slowly(names, scope, said, *rest)
+            scope, state = dict(scope), scope.get("state")
+            if isinstance(state, dict):
+                scope["state"] = state.copy()
+            scope["headers"] = list(scope["headers"])
+            return _scope(names, scope, said.copy(), *rest)
 
 
 def consumer_of(

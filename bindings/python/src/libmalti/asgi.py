@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
-import contextlib
 from collections import deque
-from collections.abc import Awaitable, MutableMapping
+from collections.abc import Awaitable, Callable, MutableMapping
 from time import perf_counter_ns
-from typing import TYPE_CHECKING, Any, Callable, overload
 
-from ._client import Setting, client
 from ._context import MARK, Said, current, leave
-from ._record import SCOPE_NAMES, lost, record_scope
-from ._routes import endpoint_of, is_unrouted
 
+# Not typing's, which takes longer to import than all of ours.
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     import asyncio
+    from typing import Any, overload
+
+    from ._client import Setting, client
+    from ._record import SCOPE_NAMES, lost, record_scope
+    from ._routes import endpoint_of, is_unrouted
+else:
+    # For who resolves annotations at run time.
+    Any = Setting = object
 
 Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]
@@ -32,6 +37,36 @@ _LOOK_AFTER_NS = 200_000_000
 # nginx's status for a client that went away before the answer.
 _CLIENT_GONE = 499
 _SERVER_ERROR = 500
+
+
+def _load() -> None:
+    """What a middleware needs, once there is one: importing alone loads no library."""
+    global SCOPE_NAMES, client, endpoint_of, is_unrouted, lost, record_scope
+    try:
+        from ._client import client
+        from ._record import SCOPE_NAMES, lost, record_scope
+        from ._routes import endpoint_of, is_unrouted
+    except ImportError as error:
+        # Frameworks make their middleware when they are asked first, and no request is to fail.
+        import logging
+
+        logging.getLogger("libmalti").error("nothing is recorded: %s", error)
+        nobody: Any = _Nobody()
+        client = nobody
+
+
+class _Nobody:
+    """The client where the library cannot be loaded."""
+
+    recording = False
+
+    def begun(self) -> bool:
+        return False
+
+    def acquire(self) -> bool:
+        return False
+
+    def prepare(self, settings: dict[str, Setting]) -> None: ...
 
 
 class MaltiMiddleware:
@@ -54,25 +89,28 @@ class MaltiMiddleware:
 
     # Twice, for type checkers: Starlette's `add_middleware` gives the application by its place, and
     # what else it takes must not have another `app` among the settings.
-    @overload
-    def __init__(
-        self,
-        app: App,
-        /,
-        auto_inject_lifespan: bool = True,
-        *,
-        endpoint: Callable[[Scope], str | None] | None = None,
-        **settings: Setting,
-    ) -> None: ...
-    @overload
-    def __init__(
-        self,
-        *,
-        app: App,
-        auto_inject_lifespan: bool = True,
-        endpoint: Callable[[Scope], str | None] | None = None,
-        **settings: Setting,
-    ) -> None: ...
+    if TYPE_CHECKING:
+
+        @overload
+        def __init__(
+            self,
+            app: App,
+            /,
+            auto_inject_lifespan: bool = True,
+            *,
+            endpoint: Callable[[Scope], str | None] | None = None,
+            **settings: Setting,
+        ) -> None: ...
+        @overload
+        def __init__(
+            self,
+            *,
+            app: App,
+            auto_inject_lifespan: bool = True,
+            endpoint: Callable[[Scope], str | None] | None = None,
+            **settings: Setting,
+        ) -> None: ...
+
     def __init__(  # type: ignore[misc]
         self,
         app: App,
@@ -84,6 +122,7 @@ class MaltiMiddleware:
         self.app = app
         self._lifespan = auto_inject_lifespan
         self._endpoint = endpoint
+        _load()
         if settings:
             client.prepare(settings)
 
@@ -190,6 +229,8 @@ class _Exchange:
         while the application itself receives: it will be told.
         """
         if not self._receiving and self._look is None:
+            import contextlib
+
             with contextlib.suppress(RuntimeError):  # another event loop than asyncio's
                 await self._peek(_asyncio().get_running_loop())
         self._looked = True
