@@ -54,11 +54,16 @@ def make(archive: Path) -> None:
     (archive.parent / "archive.h").write_text(f"// libmalti.a is {digest}\n")
 
 
+def place() -> Path:
+    """Where this machine's archive goes."""
+    return LIBRARIES / f"linux_{MACHINES[platform.machine()]}" / "libmalti.a"
+
+
 def main() -> int:
     if sys.platform != "linux" or platform.machine() not in MACHINES:
         print("go-lib: there is no recipe for this platform; build with -tags malti_dynamic")
         return 1
-    archive = LIBRARIES / f"linux_{MACHINES[platform.machine()]}" / "libmalti.a"
+    archive = place()
     make(archive)
     print(f"{archive.relative_to(ROOT)}: {archive.stat().st_size:,} bytes")
     return 0

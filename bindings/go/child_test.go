@@ -23,7 +23,7 @@ import (
 func again(t *testing.T, test string, env ...string) *exec.Cmd {
 	t.Helper()
 	command := exec.CommandContext(t.Context(), os.Args[0], "-test.run", "^"+test)
-	command.Env = append(os.Environ(), append(env, "MALTI_RECEIVER="+receiverProgram)...)
+	command.Env = append(os.Environ(), append(env, "MALTI_RECEIVER="+receiverProgram, "GORACE=atexit_sleep_ms=0")...)
 	return command
 }
 

@@ -270,6 +270,7 @@ func (l *lines) String() string {
 }
 
 func TestLogger(t *testing.T) {
+	http.DefaultClient.CloseIdleConnections()
 	before := runtime.NumGoroutine()
 	var said lines
 	handler := slog.NewTextHandler(&said, &slog.HandlerOptions{Level: slog.LevelDebug})
@@ -285,7 +286,7 @@ func TestLogger(t *testing.T) {
 	if text := said.String(); !strings.Contains(text, "not delivered before shutdown: 1") {
 		t.Error(text)
 	}
-	until(t, func() string { return "goroutines" }, func() bool { return runtime.NumGoroutine() <= before })
+	goroutinesEnd(t, before)
 
 	// A handler that fails does not end a request, and one that records does not stop anything.
 	config.Logger = slog.New(&reckless{})
@@ -296,6 +297,15 @@ func TestLogger(t *testing.T) {
 	config.Logger, config.Log = nil, "off"
 	check(t, malti.Init(config))
 	_ = malti.Shutdown(within(t, 0))
+}
+
+// goroutinesEnd waits until there are no more than before.
+func goroutinesEnd(t *testing.T, before int) {
+	t.Helper()
+	http.DefaultClient.CloseIdleConnections()
+	until(t, func() string { return fmt.Sprint(runtime.NumGoroutine(), " goroutines") }, func() bool {
+		return runtime.NumGoroutine() <= before
+	})
 }
 
 type reckless struct{ slog.Handler }
@@ -350,6 +360,7 @@ func TestABadEnvironmentStopsNothing(t *testing.T) {
 
 func TestCyclesLeaveNothingBehind(t *testing.T) {
 	const cycles = 50
+	http.DefaultClient.CloseIdleConnections()
 	before := runtime.NumGoroutine()
 	var said lines
 	seen := last(t)
@@ -365,7 +376,7 @@ func TestCyclesLeaveNothingBehind(t *testing.T) {
 	if got := len(rows(t, received, seen)); got != cycles {
 		t.Errorf("%d records", got)
 	}
-	until(t, func() string { return "goroutines" }, func() bool { return runtime.NumGoroutine() <= before })
+	goroutinesEnd(t, before)
 }
 
 // Row 12 of the fault matrix: many goroutines and threads, and each record is accounted for.
