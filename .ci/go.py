@@ -10,7 +10,6 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable
 from pathlib import Path
 
 import go_archive
@@ -95,9 +94,8 @@ def run(tally: Tally, long: bool) -> None:
     test(tally, BINDING, ".", env={"CGO_ENABLED": "0"})
     if long:
         test(tally, BINDING, ".", env={"GOEXPERIMENT": "cgocheck2"})
-    checks: list[Callable[[Path], list[str]]] = go_release.CHECKS
     with tempfile.TemporaryDirectory() as folder:
-        for check in checks:
+        for check in go_release.CHECKS:
             tally.check(check.__doc__ or check.__name__, check(Path(folder)))
 
 
@@ -119,14 +117,15 @@ def lint() -> int:
     env = {**os.environ, **ENVIRONMENT}
     failed = False
     for module in modules():
-        unformatted = subprocess.run(["gofmt", "-l", "."], cwd=module, capture_output=True, text=True)
-        if text := unformatted.stdout + unformatted.stderr:
+        gofmt = ["gofmt", "-l", "."]
+        done = subprocess.run(gofmt, cwd=module, capture_output=True, text=True)
+        if text := done.stdout + done.stderr:
             print(f"gofmt would change in {module.relative_to(ROOT)}:\n{text}", end="")
             failed = True
         # Without the archive, which a lint need not have.
         for command in (["go", "vet"], [staticcheck()]):
-            done = subprocess.run([*command, "-tags", "malti_dev", "./..."], cwd=module, env=env)
-            failed |= done.returncode != 0
+            command += ["-tags", "malti_dev", "./..."]
+            failed |= subprocess.run(command, cwd=module, env=env).returncode != 0
     return 1 if failed else 0
 
 

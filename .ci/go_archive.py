@@ -1,7 +1,7 @@
-"""Makes the archive that the Go binding links: of one object, in which only the C interface is global.
+"""Makes the archive that the Go binding links: one object, in which only the C interface is global.
 
-A raw archive of Rust's holds the whole standard library, under names that it shares with every other
-one: two cannot be linked into one program.
+A raw archive of Rust's holds the whole standard library, under names that it shares with every
+other one: two cannot be linked into one program.
 """
 
 import hashlib
@@ -17,8 +17,9 @@ RAW = ROOT / "target" / "release" / "libmalti.a"
 LIBRARIES = ROOT / "bindings" / "go" / "lib"
 # Go's name for this machine.
 MACHINES = {"x86_64": "amd64", "aarch64": "arm64"}
-# A section for each function is of use until what nobody needs is gone; then it is a fifth of the file.
-MERGED = (".text", ".rodata", ".data.rel.ro", ".gcc_except_table", ".data", ".bss", ".tdata", ".tbss")
+# A section for each function is of use until what nobody needs is gone; then it is a third of the
+# file.
+MERGED = ".text .rodata .data.rel.ro .gcc_except_table .data .bss .tdata .tbss".split()
 # What link-time optimisation leaves behind; linkers stumble over it.
 BITCODE = (".llvmbc", ".llvmcmd")
 
@@ -31,7 +32,9 @@ def functions() -> list[str]:
 
 
 def make(archive: Path) -> None:
-    """Writes the archive, and beside it a header that says which it is: Go links anew when it changes."""
+    """Writes the archive, and beside it a header that says which it is: Go does not look at archives
+    when it decides whether to link anew.
+    """
     names = functions()
     with tempfile.TemporaryDirectory() as folder:
         whole, made = Path(folder, "malti.o"), Path(folder, archive.name)

@@ -1,4 +1,4 @@
-"""Uses the assembled Go module as its users do: from a module proxy, in a program outside this tree."""
+"""Uses the assembled Go module as its users do: from a module proxy, in a program elsewhere."""
 
 import os
 import shutil
