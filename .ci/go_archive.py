@@ -19,7 +19,8 @@ LIBRARIES = ROOT / "bindings" / "go" / "lib"
 MACHINES = {"x86_64": "amd64", "aarch64": "arm64"}
 # A section for each function is of use until what nobody needs is gone; then it is a third of the
 # file.
-MERGED = ".text .rodata .data.rel.ro .gcc_except_table .data .bss .tdata .tbss".split()
+MERGED = [".text", ".rodata", ".data.rel.ro", ".gcc_except_table"]
+MERGED += [".data", ".bss", ".tdata", ".tbss"]
 # What link-time optimisation leaves behind; linkers stumble over it.
 BITCODE = (".llvmbc", ".llvmcmd")
 
@@ -32,8 +33,8 @@ def functions() -> list[str]:
 
 
 def make(archive: Path) -> None:
-    """Writes the archive, and beside it a header that says which it is: Go does not look at archives
-    when it decides whether to link anew.
+    """Writes the archive, and beside it a header that says which it is: Go does not look at an
+    archive when it decides whether to link anew.
     """
     names = functions()
     with tempfile.TemporaryDirectory() as folder:

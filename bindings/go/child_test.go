@@ -11,6 +11,7 @@ import (
 	"os"
 	"os/exec"
 	"os/signal"
+	"path/filepath"
 	"strings"
 	"syscall"
 	"testing"
@@ -109,20 +110,28 @@ func serve() int {
 	return 0
 }
 
-// started is a child, and the rest of its first line.
+// started is a child that has recorded, or serves at the address that comes with it.
 func started(t *testing.T, way, url string, env ...string) (*exec.Cmd, string) {
 	t.Helper()
-	command := again(t, "none", append(env, "WAY="+way, "MALTI_URL="+url, "MALTI_API_KEY=key",
-		"MALTI_LOG=off", "MALTI_BATCH_INTERVAL=600", "MALTI_BATCH_SIZE=10000")...)
+	return announced(t, again(t, "none", append(env, "WAY="+way, "MALTI_URL="+url, "MALTI_API_KEY=key",
+		"MALTI_LOG=off", "MALTI_BATCH_INTERVAL=600", "MALTI_BATCH_SIZE=10000")...))
+}
+
+// announced starts a program, and gives the last word of its first line.
+func announced(t *testing.T, command *exec.Cmd) (*exec.Cmd, string) {
+	t.Helper()
+	var said lines
+	command.Stderr = &said
 	output, err := command.StdoutPipe()
 	check(t, err)
 	check(t, command.Start())
 	line, err := bufio.NewReader(output).ReadString('\n')
 	if err != nil {
 		command.Wait()
-		t.Fatalf("%s: it said nothing: %v", way, command.ProcessState)
+		t.Fatalf("%v said nothing but %q: %v", command.Args, said.String(), command.ProcessState)
 	}
-	return command, strings.TrimSpace(strings.TrimPrefix(line, "READY"))
+	words := strings.Fields(line)
+	return command, words[len(words)-1]
 }
 
 // Row 10 of the fault matrix: how a process ends, times what the server does. What it gives time for
@@ -227,4 +236,26 @@ func TestSIGTERMDeliversEverything(t *testing.T) {
 	if delivered := len(rows(t, url, 0)); delivered < answered {
 		t.Errorf("%d answered, %d delivered", answered, delivered)
 	}
+}
+
+func TestExampleOfAService(t *testing.T) {
+	program := filepath.Join(t.TempDir(), "service")
+	output, err := exec.CommandContext(t.Context(), "go", "build", "-o", program, "./examples/nethttp").CombinedOutput()
+	if err != nil {
+		t.Fatalf("%v\n%s", err, output)
+	}
+	url := receiver(t, "127.0.0.1:0")
+	command := exec.CommandContext(t.Context(), program)
+	command.Env = append(os.Environ(), "ADDR=127.0.0.1:0", "MALTI_URL="+url, "MALTI_API_KEY=key", "MALTI_SERVICE_NAME=shop")
+	_, address := announced(t, command)
+	request, err := http.NewRequest("GET", "http://"+address+"/api/users/7", nil)
+	check(t, err)
+	request.SetBasicAuth("alice", "")
+	answer, err := http.DefaultClient.Do(request)
+	check(t, err)
+	answer.Body.Close()
+	ask(t, "GET", "http://"+address+"/health")
+	check(t, command.Process.Signal(syscall.SIGTERM))
+	check(t, command.Wait())
+	same(t, rows(t, url, 0), "GET /api/users/{id} 200 alice", "GET /health 200 anonymous")
 }

@@ -10,8 +10,8 @@
 //	// …
 //	defer malti.Shutdown(ctx)
 //
-// Telemetry never fails a request and never waits for the network: a record is copied into memory, in
-// some hundred nanoseconds. Every function may be called from any goroutine. The library is linked by
+// Telemetry never fails a request and never waits for the network: a record is copied into memory, by
+// one cgo call. Every function may be called from any goroutine. The library is linked by
 // cgo; with CGO_ENABLED=0 everything compiles and nothing is recorded ([ErrNoCgo]).
 package malti
 
