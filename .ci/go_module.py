@@ -1,8 +1,8 @@
 """Assembles what a release of the Go modules is made of: sources, header, licence and archives.
 
 `go_module.py FOLDER` writes the tree that is tagged: the root module first, then the adapters'
-below it. An archive has to be there for each platform that the sources name; `make go-lib` makes this
-machine's.
+below it. An archive has to be there for each platform that the sources name; `make go-lib` makes
+this machine's.
 """
 
 import json

@@ -31,13 +31,13 @@ func again(t *testing.T, test string, env ...string) *exec.Cmd {
 const (
 	// childRecords is how many records a child has when it ends.
 	childRecords = 20
-	// childTimeout is what a child gives its end.
-	childTimeout = 500 * time.Millisecond
+	// shortEnd is what a child gives its end where nothing can be delivered.
+	shortEnd = 500 * time.Millisecond
 )
 
 // child is the main function of a process that records and ends in some way; its exit status.
 func child(way string) int {
-	if err := malti.Init(malti.Config{ShutdownTimeout: malti.Ptr(childTimeout)}); err != nil {
+	if err := malti.Init(malti.Config{}); err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		return 9
 	}
@@ -168,13 +168,17 @@ func TestEnds(t *testing.T) {
 					address, free = hanging(t)
 				}
 				url, spool := "http://"+address, "MALTI_SPOOL_DIR="+t.TempDir()
-				command, _ := started(t, end.way, url, spool)
+				limit := patience
+				if server != "up" {
+					limit = shortEnd
+				}
+				command, _ := started(t, end.way, url, spool, fmt.Sprint("MALTI_SHUTDOWN_TIMEOUT=", limit.Seconds()))
 				begun := time.Now()
 				if end.signal != nil {
 					check(t, command.Process.Signal(end.signal))
 				}
 				_ = command.Wait()
-				if took := time.Since(begun); took > childTimeout+10*time.Second {
+				if took := time.Since(begun); took > limit+10*time.Second {
 					t.Errorf("it took %v", took)
 				}
 				if status := command.ProcessState.ExitCode(); status != end.status {
@@ -189,7 +193,7 @@ func TestEnds(t *testing.T) {
 				if server != "up" {
 					receiver(t, address)
 				}
-				next, _ := started(t, "return", url, spool)
+				next, _ := started(t, "return", url, spool, fmt.Sprint("MALTI_SHUTDOWN_TIMEOUT=", patience.Seconds()))
 				check(t, next.Wait())
 				times := map[string]int{}
 				for _, r := range rows(t, url, 0) {

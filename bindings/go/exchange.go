@@ -102,6 +102,7 @@ func begin(ctx context.Context, w *watch, source Source) *Exchange {
 	return e
 }
 
+// leave notes the moment if the client has left, the first time.
 func (e *Exchange) leave() {
 	// A deadline is the service's own doing.
 	if errors.Is(e.Err(), context.Canceled) {
@@ -134,6 +135,8 @@ func (e *Exchange) named(route string) {
 // answered says that the answer has begun, with this status.
 func (e *Exchange) answered(status int) {
 	if e.status.Load() == 0 && e.status.CompareAndSwap(0, int32(status)) {
+		// The goroutine that watches may not have come to it yet.
+		e.leave()
 		e.begun.Store(e.left.Load() == 0)
 	}
 }
@@ -158,7 +161,6 @@ func (e *Exchange) End(status int, begun bool, recovered any) {
 	}
 	elapsed := time.Since(e.started)
 	if e.forget != nil && !e.forget() {
-		// Its goroutine may not have come to it yet.
 		e.leave()
 	}
 	left := time.Duration(e.left.Load())
