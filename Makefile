@@ -47,6 +47,10 @@ lib: $(TOOLCHAIN) ## build the shared and the static library into target/release
 		--print native-static-libs=$(RELEASE)/native-static-libs.txt
 	@ln -sfn $(LIBRARY) $(RELEASE)/$(SONAME)
 
+.PHONY: go-lib
+go-lib: lib ## make the archive that the Go binding links
+	@$(PYTHON) .ci/go_archive.py
+
 .PHONY: receiver
 receiver: $(TOOLCHAIN) ## build the command-line tool `malti`, with the receiver in it
 	$(CARGO) build --locked --release --package malti-cli
@@ -56,7 +60,7 @@ header: $(TOOLCHAIN) ## make include/malti.h from the sources
 	@$(PYTHON) .ci/header.py
 
 .PHONY: test
-test: receiver lib $(NOX) ## run every test of every language (PART="rust c python": some of them)
+test: receiver lib $(NOX) ## run every test of every language (PART="rust c go": some of them)
 	@$(PYTHON) .ci/test.py $(PART)
 
 .PHONY: test-all
@@ -89,6 +93,7 @@ lint: $(NOX) $(CARGO_DENY) ## format, lints, docs, licences, types, shell
 	RUSTDOCFLAGS='-D warnings' $(CARGO) doc --workspace --no-deps --locked
 	$(CARGO_DENY) --all-features --locked check --hide-inclusion-graph licenses bans sources
 	@echo 'cargo deny: advisories not checked, their database is no package of a registry'
+	@$(PYTHON) .ci/go.py
 	@$(NOX) --session lint
 
 .PHONY: bench

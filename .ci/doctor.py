@@ -13,6 +13,7 @@ TOOLS = [
     ("make", ["--version"], "everything", True),
     ("c++", ["--version"], "the C++ checks of the header", False),
     ("clang", ["--version"], "the header checks by a second compiler", False),
+    ("go", ["version"], "tests of the Go binding", False),
     ("node", ["--version"], "tests of the Node binding", False),
     ("rustup", ["--version"], "make cross, wheels", False),
     ("valgrind", ["--version"], "callgrind in make bench, memcheck in make test-all", False),

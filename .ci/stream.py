@@ -12,10 +12,11 @@ def stream(
     command: list[str],
     each_line: Callable[[str], None] = lambda line: None,
     env: dict[str, str] | None = None,
+    quiet: bool = False,
 ) -> int:
     """Runs a command, passing its output on as it comes, and gives its exit status.
 
-    `env` is added to ours.
+    `env` is added to ours. `quiet`: what is shown of the output is left to `each_line`.
     """
     with subprocess.Popen(
         command,
@@ -27,6 +28,7 @@ def stream(
     ) as process:
         assert process.stdout is not None
         for line in process.stdout:
-            print(line, end="", flush=True)
+            if not quiet:
+                print(line, end="", flush=True)
             each_line(line)
     return process.returncode

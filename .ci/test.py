@@ -14,6 +14,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import c_tests
+import go
 import node
 import rust_tests
 from stream import stream
@@ -43,6 +44,13 @@ def node_part(long: bool) -> Tally:
     return tally
 
 
+def go_part(long: bool) -> Tally:
+    tally = Tally("go")
+    go.run(tally, long)
+    tally.settle(0)
+    return tally
+
+
 def python(long: bool) -> Tally:
     for old in REPORTS.glob("python-*.xml"):
         old.unlink()
@@ -65,6 +73,7 @@ PARTS: dict[str, tuple[Callable[[bool], Tally], tuple[str, ...]]] = {
     "c": (c, ("include/malti.h", "tests/c/*.c")),
     # Before Python's, whose conformance suite runs apps on node's packages.
     "node": (node_part, ("bindings/node/tests/*.test.js",)),
+    "go": (go_part, ("bindings/go/go.mod",)),
     "python": (python, ("bindings/python", "tests/test_*.py")),
 }
 

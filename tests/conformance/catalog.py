@@ -65,6 +65,8 @@ class App:
                 if not (NODE_MODULES / module).is_dir():
                     raise NotHere(f"there is no npm package {module} (.ci/node.py installs it)")
             return [node, str(self.file)]
+        if self.file.suffix == ".go":
+            return [str(_built(self.file, folder))]
         if self.file.suffix == ".c":
             return [str(_compiled(self.file, folder))]
         raise Mistake(f"{self.name}: no way to start {self.file.name}")
@@ -91,6 +93,19 @@ def _compiled(source: Path, folder: Path) -> Path:
     done = subprocess.run(command, capture_output=True, text=True)
     if done.returncode != 0:
         raise Mistake(f"{source.name} does not compile\n{done.stderr}")
+    return program
+
+
+def _built(source: Path, folder: Path) -> Path:
+    if not shutil.which("go"):
+        raise NotHere("there is no go")
+    program = folder / source.parent.name
+    # Links the shared library of this checkout.
+    command = ["go", "build", "-mod=readonly", "-tags", "malti_dev", "-o", str(program), "."]
+    env = {**os.environ, "GOTOOLCHAIN": "local", "GOWORK": "off"}
+    done = subprocess.run(command, cwd=source.parent, env=env, capture_output=True, text=True)
+    if done.returncode != 0:
+        raise Mistake(f"{source.parent.name} does not build\n{done.stderr}")
     return program
 
 

@@ -1,0 +1,32 @@
+//go:build cgo && !race
+
+package malti_test
+
+import (
+	"net/http"
+	"testing"
+	"time"
+
+	malti "github.com/libmalti/malti-go"
+)
+
+func TestARecordAllocatesNothing(t *testing.T) {
+	config := settings()
+	config.URL = "file:/dev/null"
+	check(t, malti.Init(config))
+	defer malti.Shutdown(within(t, patience))
+	request := get
+	request.Context, request.Duration, request.Time = "plan=pro", time.Second, time.Now()
+	if count := testing.AllocsPerRun(5000, func() { _ = malti.Record(request) }); count != 0 {
+		t.Errorf("%v allocations a record", count)
+	}
+	if count := testing.AllocsPerRun(1000, func() { _ = malti.NormalizeRoute("go", "GET /users/{id}") }); count != 0 {
+		t.Errorf("%v allocations a known route", count)
+	}
+	source := malti.Source{Method: "GET", Path: "/", Header: http.Header{}}
+	ctx := t.Context()
+	// The exchange itself, and the watch for a client that leaves.
+	if count := testing.AllocsPerRun(1000, func() { malti.Begin(ctx, source).End(200, true, nil) }); count > 6 {
+		t.Errorf("%v allocations a request", count)
+	}
+}

@@ -1,0 +1,16 @@
+//go:build cgo && !malti_dynamic && !malti_dev
+
+// Package linux_amd64 holds the library as a static archive. In a checkout `make go-lib` makes it;
+// it comes with a release.
+package linux_amd64
+
+/*
+#cgo LDFLAGS: ${SRCDIR}/libmalti.a -lgcc_s -lpthread -lm -ldl
+#if __has_include("archive.h")
+// Says which archive it is, so that another one is linked anew.
+#include "archive.h"
+#else
+#error "libmalti.a is missing: run `make go-lib` in the checkout, or build with -tags malti_dynamic"
+#endif
+*/
+import "C"
