@@ -170,6 +170,9 @@ def build(session: nox.Session, target: str) -> list[Path]:
         f"CARGO_TARGET_{target.upper().replace('-', '_')}_RUSTFLAGS": flags,
         "MACOSX_DEPLOYMENT_TARGET": "11.0",
     }
+    if "windows" in target:
+        # No tool strips its static library, and debug information names the paths of this machine.
+        env[f"CFLAGS_{target.replace('-', '_')}"] = "-g0"
     if shutil.which("rustup"):
         session.run("rustup", "--quiet", "target", "add", target, external=True)
     command = ["cargo-zigbuild", "rustc", "--locked", "--release", "--package", "libmalti", "--lib"]

@@ -53,11 +53,11 @@ def zipped(file: Path, root: str, entries: Tree, seconds: int) -> None:
             archive.writestr(info, entry.read())
 
 
-def pack(target: str, built: Path) -> Path:
+def pack(target: str, built: Path, place: Path = DIST) -> Path:
     root = f"libmalti-{version()}-{target}"
     entries = tree(target, built, licences="")
     windows = "windows" in target
-    file = DIST / f"{root}{'.zip' if windows else '.tar.gz'}"
+    file = place / f"{root}{'.zip' if windows else '.tar.gz'}"
     file.parent.mkdir(parents=True, exist_ok=True)
     (zipped if windows else tarball)(file, root, entries, epoch())
     return file

@@ -56,9 +56,11 @@ def native() -> str:
     return match[1]
 
 
-def slim(archive: Path) -> bytes:
+def slim(target: str, archive: Path) -> bytes:
     """A static library without what no linker takes from it: debug information, which names paths
     of the machine that built it, and bitcode. It is a third as large then."""
+    if "windows" in target:  # it holds import stubs, which the tool does not know
+        return archive.read_bytes()
     sysroot = Path(rustc("--print", "sysroot").strip())
     tools = sorted(sysroot.glob("lib/rustlib/*/bin/rust-objcopy"))
     if not tools:  # a distribution's Rust may come without
@@ -111,7 +113,7 @@ def shared(target: str, built: Path) -> tuple[Tree, dict[str, str]]:
 def tree(target: str, built: Path, licences: str = "share/doc/malti/") -> Tree:
     """Each file of the tree, by its path."""
     tree, values = shared(target, built)
-    tree["lib/libmalti.a"] = File(partial(slim, built / "libmalti.a"))
+    tree["lib/libmalti.a"] = File(partial(slim, target, built / "libmalti.a"))
     for place, template in (
         ("lib/pkgconfig/malti.pc", "malti.pc.in"),
         ("lib/cmake/malti/malti-config.cmake", "malti-config.cmake.in"),
