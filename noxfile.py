@@ -182,7 +182,9 @@ def build(session: nox.Session, target: str) -> list[Path]:
     glibc = ".2.17" if target.endswith("linux-gnu") else ""
     command += ["--target", target + glibc]
     made = ROOT / "target" / target / "release"
-    session.run(*command, "--", f"--print=native-static-libs={made}/native-static-libs.txt", env=env)
+    session.run(
+        *command, "--", f"--print=native-static-libs={made}/native-static-libs.txt", env=env
+    )
     names = ("libmalti.so", "libmalti.dylib", "malti.dll", "libmalti.a")
     files = [made / name for name in names]
     return [file for file in files if file.is_file()]

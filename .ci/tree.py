@@ -151,9 +151,7 @@ def uninstall(destination: Path, tree: Tree) -> None:
 
 def main() -> None:
     action, destination = sys.argv[1:]
-    {"install": install, "uninstall": uninstall}[action](
-        Path(destination), tree(native(), RELEASE)
-    )
+    {"install": install, "uninstall": uninstall}[action](Path(destination), tree(native(), RELEASE))
 
 
 if __name__ == "__main__":
