@@ -1,4 +1,4 @@
-"""Packs the tree of an installed libmalti: `dist.py native`, or `dist.py TARGET FOLDER-OF-THE-BUILD`.
+"""Packs the tree of an installed libmalti: `dist.py native`, or `dist.py TARGET FOLDER-OF-BUILD`.
 
 target/dist gets an archive, and in SHA256SUMS the sums of all that lie there. The same commit gives
 the same bytes: entries are sorted, their times are SOURCE_DATE_EPOCH or the commit's.
@@ -28,19 +28,19 @@ def epoch() -> int:
 
 
 def tarball(file: Path, root: str, entries: Tree, seconds: int) -> None:
-    # gzip's own header would hold the archive's name and the time of day.
-    with gzip.GzipFile("", "wb", fileobj=file.open("wb"), mtime=seconds) as packed:
-        with tarfile.open(fileobj=packed, mode="w", format=tarfile.USTAR_FORMAT) as archive:
-            for name, entry in sorted(entries.items()):
-                info = tarfile.TarInfo(f"{root}/{name}")
-                info.mtime = seconds
-                if isinstance(entry, Link):
-                    info.type, info.linkname, info.mode = tarfile.SYMTYPE, entry.to, 0o777
-                    archive.addfile(info)
-                else:
-                    content = entry.read()
-                    info.size, info.mode = len(content), entry.mode
-                    archive.addfile(info, io.BytesIO(content))
+    plain = io.BytesIO()
+    with tarfile.open(fileobj=plain, mode="w", format=tarfile.USTAR_FORMAT) as archive:
+        for name, entry in sorted(entries.items()):
+            info = tarfile.TarInfo(f"{root}/{name}")
+            info.mtime = seconds
+            if isinstance(entry, Link):
+                info.type, info.linkname, info.mode = tarfile.SYMTYPE, entry.to, 0o777
+                archive.addfile(info)
+            else:
+                content = entry.read()
+                info.size, info.mode = len(content), entry.mode
+                archive.addfile(info, io.BytesIO(content))
+    file.write_bytes(gzip.compress(plain.getvalue(), mtime=seconds))
 
 
 def zipped(file: Path, root: str, entries: Tree, seconds: int) -> None:

@@ -1,5 +1,6 @@
-"""Checks of the installed tree: `make install` into an empty place, moved, is enough to build against,
-by pkg-config and by CMake, and `make uninstall` leaves nothing. So is what `make dist` packs."""
+"""Checks of the installed tree: `make install` into an empty place, moved, is enough to build
+against, by pkg-config and by CMake, and `make uninstall` leaves nothing. So is what `make dist`
+packs."""
 
 import os
 import shlex
@@ -11,6 +12,7 @@ from pathlib import Path
 import dist
 from stream import ROOT, output
 from tally import Tally
+from tree import RELEASE, native, version
 
 CC = os.environ.get("CC", "cc")
 PROJECT = ROOT / "tests" / "installed"
@@ -32,8 +34,7 @@ def by_pkg_config(tally: Tally, what: str, tree: Path, folder: Path) -> None:
         return
     search = {"PKG_CONFIG_PATH": str(tree / "lib" / "pkgconfig")}
     _, told = output(["pkg-config", "--modversion", "malti"], env=search)
-    version = dist.version()
-    tally.check(f"{what}: version", [told] if told.strip() != version else [])
+    tally.check(f"{what}: version", [told] if told.strip() != version() else [])
     program = folder / "program"
     for linkage in ("shared", "static"):
         static = linkage == "static"
@@ -71,8 +72,8 @@ def by_cmake(tally: Tally, tree: Path, folder: Path) -> None:
 
 def packed(tally: Tally, folder: Path) -> None:
     """The archive for this machine, twice the same, and unpacked elsewhere."""
-    file = dist.pack(dist.native(), dist.RELEASE, folder / "first")
-    again = dist.pack(dist.native(), dist.RELEASE, folder / "second")
+    file = dist.pack(native(), RELEASE, folder / "first")
+    again = dist.pack(native(), RELEASE, folder / "second")
     same = file.read_bytes() == again.read_bytes()
     tally.check("packed: always the same bytes", [] if same else ["it differs"])
     with tarfile.open(file) as archive:
