@@ -14,7 +14,7 @@ TOOLS = [
     ("c++", ["--version"], "the C++ checks of the header", False),
     ("clang", ["--version"], "the header checks by a second compiler", False),
     ("node", ["--version"], "tests of the Node binding", False),
-    ("rustup", ["--version"], "make cross, wheels", False),
+    ("rustup", ["--version"], "make cross, wheels, dist", False),
     ("valgrind", ["--version"], "callgrind in make bench, memcheck in make test-all", False),
 ]
 

@@ -1,4 +1,4 @@
-/* A program of somebody who has the installed tree and nothing else: it prints one record. */
+/* A program of somebody who has the installed tree and nothing else: it records one request. */
 #include <malti.h>
 #include <stdio.h>
 #include <string.h>
@@ -6,11 +6,7 @@
 int main(void)
 {
     char why[256] = "";
-    malti_config *config = malti_config_new();
-    int32_t started = malti_config_set(config, "url", "stderr:", why, sizeof why);
-    if (started == MALTI_OK)
-        started = malti_init(config, why, sizeof why);
-    malti_config_free(config);
+    int32_t started = malti_init(NULL, why, sizeof why);
     int32_t recorded = malti_record("GET", "/installed", 200, 1234, NULL, NULL);
     int32_t stopped = malti_shutdown(60000);
     printf("%s %s\n", malti_version(), why);
