@@ -2,8 +2,8 @@
 
 `test.py [--all] [PART …]`; without PART all of them. A failing part does not stop the others.
 `--all` adds the long matrix: sanitizers for the Rust library, valgrind for the C programs, every
-Python version that is there, the wheels for every platform, earlier
-versions of what the binding is for.
+Python version that is there, wheels and archives for every platform, earlier versions of what the
+binding is for.
 """
 
 import argparse
@@ -46,7 +46,7 @@ def node_part(long: bool) -> Tally:
 def python(long: bool) -> Tally:
     for old in REPORTS.glob("python-*.xml"):
         old.unlink()
-    sessions = ["test_all", "test_old", "wheels", "packages"] if long else ["test"]
+    sessions = ["test_all", "test_old", "wheels", "dist", "packages"] if long else ["test"]
     status = stream([str(NOX), "--session", *sessions])
     tally = Tally("python")
     for report in REPORTS.glob("python-*.xml"):
