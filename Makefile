@@ -5,19 +5,16 @@ PYTHON ?= python3
 CARGO  ?= cargo
 PREFIX ?= /usr/local
 DESTDIR ?=
+PLATFORM ?=
 export CARGO
 
-VERSION := $(shell sed -n 's/^version = "\(.*\)"/\1/p' Cargo.toml | head -n 1)
-ABI     := 1
 RELEASE := target/release
 ifeq ($(shell uname -s),Darwin)
 LIBRARY := libmalti.dylib
-SONAME  := libmalti.$(ABI).dylib
-REAL    := libmalti.$(VERSION).dylib
+SONAME  := libmalti.1.dylib
 else
 LIBRARY := libmalti.so
-SONAME  := libmalti.so.$(ABI)
-REAL    := libmalti.so.$(VERSION)
+SONAME  := libmalti.so.1
 endif
 
 .DEFAULT_GOAL := help
@@ -56,8 +53,9 @@ receiver: $(TOOLCHAIN) ## build the command-line tool `malti`, with the receiver
 	$(CARGO) build --locked --release --package malti-cli
 
 .PHONY: header
-header: $(TOOLCHAIN) ## make include/malti.h from the sources
+header: $(TOOLCHAIN) ## make include/malti.h and docs/c-api.md from the sources
 	@$(PYTHON) .ci/header.py
+	@$(PYTHON) .ci/c_api.py
 
 .PHONY: test
 test: receiver lib $(NOX) ## run every test of every language (PART="rust c go": some of them)
@@ -120,21 +118,26 @@ wheels: $(NOX) $(TOOLCHAIN) ## build the Python packages for every platform into
 npm-packages: $(NOX) $(TOOLCHAIN) ## build the npm packages for every platform into target/npm
 	@$(NOX) --session npm_packages
 
+.PHONY: dist
+ifeq ($(PLATFORM),native)
+dist: lib
+	@$(PYTHON) .ci/dist.py native
+else
+dist: $(NOX) $(TOOLCHAIN) ## pack the library for every platform into target/dist (PLATFORM=native: for this one)
+	@$(NOX) --session dist -- $(PLATFORM)
+endif
+
+.PHONY: licences
+licences: $(TOOLCHAIN) ## make THIRD-PARTY-LICENSES from Cargo.lock
+	@$(PYTHON) .ci/licences.py
+
 .PHONY: install
-install: lib ## install library, header, pkg-config file (PREFIX, DESTDIR)
-	install -d '$(DESTDIR)$(PREFIX)/lib/pkgconfig' '$(DESTDIR)$(PREFIX)/include'
-	install -m 755 $(RELEASE)/$(LIBRARY) '$(DESTDIR)$(PREFIX)/lib/$(REAL)'
-	ln -sf $(REAL) '$(DESTDIR)$(PREFIX)/lib/$(SONAME)'
-	ln -sf $(SONAME) '$(DESTDIR)$(PREFIX)/lib/$(LIBRARY)'
-	install -m 644 $(RELEASE)/libmalti.a '$(DESTDIR)$(PREFIX)/lib/'
-	install -m 644 $(wildcard include/*) '$(DESTDIR)$(PREFIX)/include/'
-	sed -e 's/@VERSION@/$(VERSION)/' -e "s/@LIBS_PRIVATE@/$$(cat $(RELEASE)/native-static-libs.txt)/" \
-		bindings/c/malti.pc.in >'$(DESTDIR)$(PREFIX)/lib/pkgconfig/malti.pc'
+install: lib ## install libraries, headers, pkg-config and CMake files (PREFIX, DESTDIR)
+	@$(PYTHON) .ci/tree.py install '$(DESTDIR)$(PREFIX)'
 
 .PHONY: uninstall
 uninstall: ## remove what install put there
-	rm -f $(foreach file,$(LIBRARY) $(SONAME) $(REAL) libmalti.a pkgconfig/malti.pc,'$(DESTDIR)$(PREFIX)/lib/$(file)') \
-		$(foreach file,$(notdir $(wildcard include/*)),'$(DESTDIR)$(PREFIX)/include/$(file)')
+	@$(PYTHON) .ci/tree.py uninstall '$(DESTDIR)$(PREFIX)'
 
 .PHONY: doctor
 doctor: ## print what is missing on this machine and what that skips

@@ -23,8 +23,12 @@ fn main() -> Result<(), Box<dyn Error>> {
 
     let capi = PathBuf::from(env::var("CARGO_MANIFEST_DIR")?).join("src/capi");
     println!("cargo:rerun-if-changed={}", capi.display());
-    let mut header = cbindgen::Builder::new()
-        .with_config(cbindgen::Config::from_file(capi.join("cbindgen.toml"))?);
+    let mut config = cbindgen::Config::from_file(capi.join("cbindgen.toml"))?;
+    let version = env::var("CARGO_PKG_VERSION")?;
+    config.after_includes = config
+        .after_includes
+        .map(|text| text.replace("@VERSION@", &version));
+    let mut header = cbindgen::Builder::new().with_config(config);
     for source in SOURCES {
         header = header.with_src(capi.join(source).with_extension("rs"));
     }

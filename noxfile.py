@@ -23,6 +23,7 @@ TARGETS = {
     "x86_64-unknown-linux-musl": "musllinux_1_2_x86_64",
     "aarch64-unknown-linux-musl": "musllinux_1_2_aarch64",
     "aarch64-apple-darwin": "macosx_11_0_arm64",
+    "x86_64-apple-darwin": "macosx_11_0_x86_64",
     "x86_64-pc-windows-gnu": "win_amd64",
 }
 WHEELS = ROOT / "target" / "wheels"
@@ -188,6 +189,9 @@ def build(session: nox.Session, target: str) -> list[Path]:
         f"CARGO_TARGET_{target.upper().replace('-', '_')}_RUSTFLAGS": flags,
         "MACOSX_DEPLOYMENT_TARGET": "11.0",
     }
+    if "windows" in target:
+        # No tool strips its static library, and debug information names the paths of this machine.
+        env[f"CFLAGS_{target.replace('-', '_')}"] = "-g0"
     if shutil.which("rustup"):
         session.run("rustup", "--quiet", "target", "add", target, external=True)
     command = ["cargo-zigbuild", "rustc", "--locked", "--release", "--package", "libmalti", "--lib"]
@@ -195,9 +199,13 @@ def build(session: nox.Session, target: str) -> list[Path]:
     remap = session.run("python", ".ci/remap.py", silent=True)
     command += ["--config", str(remap).strip()]
     glibc = ".2.17" if target.endswith("linux-gnu") else ""
-    session.run(*command, "--target", target + glibc, env=env)
+    command += ["--target", target + glibc]
+    made = ROOT / "target" / target / "release"
+    session.run(
+        *command, "--", f"--print=native-static-libs={made}/native-static-libs.txt", env=env
+    )
     names = ("libmalti.so", "libmalti.dylib", "malti.dll", "libmalti.a")
-    files = [ROOT / "target" / target / "release" / name for name in names]
+    files = [made / name for name in names]
     return [file for file in files if file.is_file()]
 
 
@@ -246,7 +254,16 @@ def npm_packages(session: nox.Session) -> None:
 
 
 @nox.session
-def packages(session: nox.Session) -> None:
-    """Tests of what `wheels` built, and of the sdist: they take minutes."""
+def dist(session: nox.Session) -> None:
+    """Packs the library for each target as a tree to unpack."""
     install(session, "cross")
-    pytest(session, "bindings/python/tests/long_*.py")
+    shutil.rmtree(ROOT / "target" / "dist", ignore_errors=True)
+    for target in session.posargs or TARGETS:
+        session.run("python", ".ci/dist.py", target, str(build(session, target)[0].parent))
+
+
+@nox.session
+def packages(session: nox.Session) -> None:
+    """Tests of what `wheels` and `dist` built, and of the sdist: they take minutes."""
+    install(session, "cross")
+    pytest(session, "bindings/python/tests/long_*.py", "tests/dist/long_*.py")

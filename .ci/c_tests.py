@@ -1,6 +1,6 @@
-"""The C part of the tests: the header, the shared library's face, the installed tree, tests/c.
+"""The C part of the tests: the headers, the shared library's face, the installed tree, programs.
 
-Every tests/c/*.c (C11) and tests/c/*.cpp (C++17) is one test program: status 0 passes, 77 skips
+Every tests/c/*.c (C11) and tests/cpp/*.cpp (C++17) is one test program: status 0 passes, 77 skips
 (its last line says why), anything else or no end within TIMEOUT_S fails. Comment lines at its top
 may ask for more:
     // pkg-config: NAME …   packages to compile and link with; without them it is skipped
@@ -19,7 +19,12 @@ import subprocess
 import tempfile
 from pathlib import Path
 
+import abi
+import c_api
 import header
+import installed
+import licences
+from stream import output
 from tally import Tally
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -30,33 +35,21 @@ PROGRAMS = ROOT / "target" / "c-tests"
 CC = os.environ.get("CC", "cc")
 CXX = os.environ.get("CXX", "c++")
 STRICT = ["-Wall", "-Wextra", "-Wpedantic", "-Werror"]
+# What users of a header-only library may have switched on. Clang's everything is without what no
+# such header can satisfy.
+STRICTER = ["-Wshadow", "-Wconversion", "-Wsign-conversion", "-Wold-style-cast", "-Wuseless-cast"]
+EVERYTHING = ["-Weverything", "-Wno-c++98-compat", "-Wno-c++98-compat-pedantic", "-Wno-padded"]
+EVERYTHING += ["-Wno-weak-vtables", "-Wno-unsafe-buffer-usage", "-Wno-unknown-warning-option"]
 TIMEOUT_S = 120
 SKIPPED = 77
 # Node looks these two up by name when it loads the library as an addon.
 NODE_ENTRIES = {"napi_register_module_v1", "node_api_module_get_api_version_v1"}
 
 
-def output(
-    command: list[str], stdin: str = "", env: dict[str, str] | None = None
-) -> tuple[int, str]:
-    """Status and merged output of a command that ends by itself; `env` is added to ours."""
-    done = subprocess.run(
-        command,
-        cwd=ROOT,
-        env={**os.environ, **(env or {})},
-        input=stdin,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-    )
-    return done.returncode, done.stdout
-
-
 def headers(tally: Tally) -> None:
     """Each public header compiles alone, twice included, in each language version."""
     matrix = [("c99", "malti.h"), ("c11", "malti.h"), ("c17", "malti.h"), ("c++17", "malti.h")]
-    if (INCLUDE / "malti.hpp").is_file():
-        matrix.append(("c++17", "malti.hpp"))
+    matrix += [("c++17", "malti.hpp"), ("c++20", "malti.hpp")]
     for standard, name in matrix:
         is_cpp = standard.startswith("c++")
         source = f'#include "{name}"\n#include "{name}"\nint main(void) {{ return 0; }}\n'
@@ -66,6 +59,8 @@ def headers(tally: Tally) -> None:
                 tally.missing(check, compiler)
                 continue
             command = [compiler, "-x", "c++" if is_cpp else "c", f"-std={standard}", *STRICT]
+            if name == "malti.hpp":
+                command += EVERYTHING if "clang" in compiler else STRICTER
             command += ["-I", str(INCLUDE), "-fsyntax-only", "-"]
             status, text = output(command, stdin=source)
             tally.check(check, [text] if status else [])
@@ -97,39 +92,6 @@ def face(tally: Tally) -> None:
         tally.check(name, [] if re.search(pattern, text) else [text])
 
 
-def installed(tally: Tally) -> None:
-    """`make install` into an empty place, moved, is enough to build against by pkg-config."""
-    if not shutil.which("pkg-config"):
-        tally.missing("the installed tree", "pkg-config")
-        return
-    names = ("installed: shared", "installed: static", "installed: removed again")
-    source = "#include <malti.h>\nint main(void) { return malti_version()[0] == 0; }\n"
-    with tempfile.TemporaryDirectory() as temporary:
-        stage, tree = Path(temporary, "stage"), Path(temporary, "moved")
-        make = ["make", "--no-print-directory", f"DESTDIR={stage}", "PREFIX=/usr"]
-        status, text = output([*make, "install"])
-        if status:
-            for name in names:
-                tally.fail(name, text)
-            return
-        shutil.copytree(stage / "usr", tree, symlinks=True)
-        search = {"PKG_CONFIG_PATH": str(tree / "lib" / "pkgconfig")}
-        program = Path(temporary, "program")
-        for name, link in ((names[0], []), (names[1], ["--static"])):
-            _, flags = output(["pkg-config", "--cflags", "--libs", *link, "malti"], env=search)
-            if link:
-                flags = flags.replace("-lmalti", "-l:libmalti.a")
-            command = [CC, "-x", "c", "-", "-x", "none", "-o", str(program), *shlex.split(flags)]
-            status, text = output(command, stdin=source)
-            if status == 0:
-                where = "" if link else str(tree / "lib")
-                status, text = output([str(program)], env={"LD_LIBRARY_PATH": where})
-            tally.check(name, [f"{shlex.join(command)}\nstatus {status}\n{text}"] if status else [])
-        output([*make, "uninstall"])
-        left = [str(f.relative_to(stage)) for f in stage.rglob("*") if not f.is_dir()]
-        tally.check(names[2], [f"left behind: {f}" for f in left])
-
-
 def directives(source: Path) -> dict[str, str]:
     top = source.read_text().splitlines()[:30]
     found = (re.match(r"\W*(pkg-config|flags|valgrind): (.*)", line) for line in top)
@@ -138,7 +100,7 @@ def directives(source: Path) -> dict[str, str]:
 
 def build(source: Path, wants: dict[str, str]) -> tuple[list[str], Path]:
     """The command that compiles a test program, and where the program will be."""
-    program = PROGRAMS / source.stem
+    program = PROGRAMS / f"{source.stem}{source.suffix.replace('.', '-')}"
     compiler = [CC, "-std=gnu11"] if source.suffix == ".c" else [CXX, "-std=c++17"]
     command = [*compiler, *STRICT, "-g", "-O1", "-I", str(INCLUDE), "-I", str(source.parent)]
     command += [str(source), "-o", str(program), *shlex.split(wants.get("flags", ""))]
@@ -207,21 +169,27 @@ def run(tally: Tally, under_valgrind: bool) -> None:
     if not (INCLUDE / "malti.h").is_file():
         tally.fail("include/malti.h", "is missing: run make header")
         return
-    try:
-        tally.check("malti.h is current", [] if header.is_current() else ["run make header"])
-    except (subprocess.CalledProcessError, SystemExit) as error:
-        tally.fail("malti.h is current", str(error))
+    for name, is_current, target in (
+        ("include/malti.h", header.is_current, "header"),
+        ("docs/c-api.md", c_api.is_current, "header"),
+        ("THIRD-PARTY-LICENSES", licences.is_current, "licences"),
+    ):
+        try:
+            tally.check(f"{name} is current", [] if is_current() else [f"run make {target}"])
+        except (subprocess.CalledProcessError, SystemExit) as error:
+            tally.fail(f"{name} is current", str(error))
     headers(tally)
     face(tally)
-    installed(tally)
+    abi.run(tally)
+    installed.run(tally)
     PROGRAMS.mkdir(parents=True, exist_ok=True)
-    sources = sorted([*ROOT.glob("tests/c/*.c"), *ROOT.glob("tests/c/*.cpp")])
+    sources = sorted([*ROOT.glob("tests/c/*.c"), *ROOT.glob("tests/cpp/*.cpp")])
     if not sources:
         tally.fail("tests/c", "holds no test program")
     for source in sources:
         program(tally, source, under_valgrind=False)
     if under_valgrind and not shutil.which("valgrind"):
-        tally.missing("tests/c under valgrind", "valgrind")
+        tally.missing("the programs under valgrind", "valgrind")
     elif under_valgrind:
         for source in sources:
             program(tally, source, under_valgrind=True)

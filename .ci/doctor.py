@@ -15,7 +15,7 @@ TOOLS = [
     ("clang", ["--version"], "the header checks by a second compiler", False),
     ("go", ["version"], "tests of the Go binding", False),
     ("node", ["--version"], "tests of the Node binding", False),
-    ("rustup", ["--version"], "make cross, wheels", False),
+    ("rustup", ["--version"], "make cross, wheels, dist", False),
     ("valgrind", ["--version"], "callgrind in make bench, memcheck in make test-all", False),
 ]
 

@@ -1,4 +1,4 @@
-"""Runs a command and shows its output as it comes."""
+"""Runs a command, and shows its output as it comes or gives it back."""
 
 import os
 import subprocess
@@ -32,3 +32,19 @@ def stream(
                 print(line, end="", flush=True)
             each_line(line)
     return process.returncode
+
+
+def output(
+    command: list[str], stdin: str = "", env: dict[str, str] | None = None
+) -> tuple[int, str]:
+    """Status and merged output of a command that ends by itself; `env` is added to ours."""
+    done = subprocess.run(
+        command,
+        cwd=ROOT,
+        env={**os.environ, **(env or {})},
+        input=stdin,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+    return done.returncode, done.stdout

@@ -2,7 +2,7 @@
 
 `test.py [--all] [PART …]`; without PART all of them. A failing part does not stop the others.
 `--all` adds the long matrix: sanitizers for the Rust library, valgrind for the C programs, every
-Python version that is there, other Nodes, Bun and Deno, the wheels and npm packages for every
+Python version that is there, other Nodes, Bun and Deno, wheels, npm packages and archives for every
 platform, earlier versions of what the binding is for.
 """
 
@@ -54,7 +54,8 @@ def go_part(long: bool) -> Tally:
 def python(long: bool) -> Tally:
     for old in REPORTS.glob("python-*.xml"):
         old.unlink()
-    sessions = ["test_all", "test_old", "test_other", "wheels", "packages"] if long else ["test"]
+    long_sessions = ["test_all", "test_old", "test_other", "wheels", "dist", "packages"]
+    sessions = long_sessions if long else ["test"]
     status = stream([str(NOX), "--session", *sessions])
     tally = Tally("python")
     for report in REPORTS.glob("python-*.xml"):

@@ -19,6 +19,7 @@ ROOT = Path(__file__).resolve().parent.parent
 CARGO_HOME = Path(os.environ.get("CARGO_HOME") or Path.home() / ".cargo")
 # What a library begins with, by the end of its wheel's name: format, machine.
 MAGIC = {
+    "macosx_11_0_x86_64": rb"\xcf\xfa\xed\xfe\x07\x00\x00\x01",
     "x86_64": rb"\x7fELF\x02\x01\x01.{11}\x3e\x00",
     "aarch64": rb"\x7fELF\x02\x01\x01.{11}\xb7\x00",
     "arm64": rb"\xcf\xfa\xed\xfe\x0c\x00\x00\x01",
@@ -39,7 +40,9 @@ def problems(wheel: Path) -> tuple[list[str], int]:
         if len(names) != 1:
             return [*found, f"it holds not one library but {names}"], 0
         library = archive.read(names[0])
-    magic = next((magic for end, magic in MAGIC.items() if platforms.endswith("_" + end)), None)
+    magic = next(
+        (magic for end, magic in MAGIC.items() if f"_{platforms}".endswith(f"_{end}")), None
+    )
     if magic is None or not re.match(magic, library, re.DOTALL):
         found.append(f"{names[0]} is not for {platforms}")
     for place in (CARGO_HOME, ROOT):

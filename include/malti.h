@@ -12,8 +12,17 @@
 #include <stddef.h>
 #include <stdint.h>
 
+/** The version that this header came with; malti_version tells that of the library. */
+#define MALTI_VERSION "0.1.0"
+
 /** As a length: the text is NUL-terminated. */
 #define MALTI_NTS ((size_t)-1)
+
+/**
+ * The version of the binary interface, major << 16 | minor, that this header describes; malti_abi_version tells the
+ * library's.
+ */
+#define MALTI_ABI_VERSION 65536
 
 /**
  * Done.

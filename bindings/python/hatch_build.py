@@ -26,6 +26,7 @@ SOURCES = [
     "build.rs",
     ".ci/remap.py",
     "LICENSE",
+    "THIRD-PARTY-LICENSES",
     "README.md",
     "include",
     "src",
@@ -50,10 +51,20 @@ class Hook(BuildHookInterface[Any]):
             build_data["pure_python"] = False
             build_data["tag"] = f"py3-none-{tag}"
             build_data["force_include"][str(library)] = f"libmalti/{library_name(tag)}"
+            # Of what is in the library. It is not there where a library was prebuilt elsewhere.
+            for place in places(Path(self.root)):
+                if (licences := place / "THIRD-PARTY-LICENSES").is_file():
+                    build_data["force_include"][str(licences)] = f"libmalti/{licences.name}"
+                    break
+
+
+def places(root: Path) -> tuple[Path, Path]:
+    """Where the sources of the core are: in an unpacked sdist, or in the checkout around."""
+    return root / "core", root.parent.parent
 
 
 def find_core(root: Path) -> Path:
-    for place in (root / "core", root.parent.parent):
+    for place in places(root):
         if (place / "src" / "capi").is_dir():
             return place
     raise FileNotFoundError(

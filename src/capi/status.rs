@@ -5,6 +5,9 @@ use std::ffi::c_char;
 use super::guard;
 use crate::process::Absent;
 
+/// The version of the binary interface, major << 16 | minor, that this header describes; malti_abi_version tells the
+/// library's.
+pub const MALTI_ABI_VERSION: u32 = 0x1_0000;
 /// Done.
 pub const MALTI_OK: i32 = 0;
 /// Not recorded, and rightly so: clean mode or `exclude_endpoints` leaves it out.
@@ -85,5 +88,5 @@ pub extern "C" fn malti_version() -> *const c_char {
 /// minor number that it was made for, and checks it when it loads the library. Any thread.
 #[unsafe(no_mangle)]
 pub extern "C" fn malti_abi_version() -> u32 {
-    1 << 16
+    MALTI_ABI_VERSION
 }

@@ -12,7 +12,16 @@ ROOT = Path(__file__).resolve().parents[2]
 
 @pytest.mark.parametrize(
     "name",
-    ["README.md", "ARCHITECTURE.md", "CONTRIBUTING.md", "docs/migration.md", "docs/tools.md"],
+    [
+        "README.md",
+        "ARCHITECTURE.md",
+        "CONTRIBUTING.md",
+        "bindings/c/README.md",
+        "bindings/cpp/README.md",
+        "docs/c-api.md",
+        "docs/migration.md",
+        "docs/tools.md",
+    ],
 )
 def test_links_lead_somewhere(name: str) -> None:
     links = re.findall(r"\]\(([^)]+)\)", (ROOT / name).read_text("utf-8"))

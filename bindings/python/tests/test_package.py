@@ -69,7 +69,7 @@ def test_the_library_names_no_path_of_this_machine() -> None:
         assert os.fsencode(place) + b"/" not in library, place
 
 
-def test_the_wheel_holds_the_package_its_library_and_the_licence(wheel: Path) -> None:
+def test_the_wheel_holds_the_package_its_library_and_the_licences(wheel: Path) -> None:
     sources = {
         str(file.relative_to(PROJECT / "src"))
         for file in (PROJECT / "src").rglob("*")
@@ -77,9 +77,12 @@ def test_the_wheel_holds_the_package_its_library_and_the_licence(wheel: Path) ->
     }
     about = {f"{INFO}/{name}" for name in ("METADATA", "WHEEL", "RECORD", "licenses/LICENSE")}
     with zipfile.ZipFile(wheel) as archive:
-        assert set(archive.namelist()) == sources | about | {f"libmalti/{LIBRARY_NAME}"}
+        added = {f"libmalti/{LIBRARY_NAME}", "libmalti/THIRD-PARTY-LICENSES"}
+        assert set(archive.namelist()) == sources | about | added
         assert archive.read(f"libmalti/{LIBRARY_NAME}") == Path(LIBRARY).read_bytes()
         assert archive.read(f"{INFO}/licenses/LICENSE") == (ROOT / "LICENSE").read_bytes()
+        others = (ROOT / "THIRD-PARTY-LICENSES").read_bytes()
+        assert archive.read("libmalti/THIRD-PARTY-LICENSES") == others
 
 
 def test_the_wheel_is_for_every_python_and_this_platform(wheel: Path) -> None:
@@ -190,6 +193,7 @@ def test_the_sdist_holds_all_that_a_build_needs(sdist: Path, tmp_path: Path) -> 
         "Cargo.toml",
         "Cargo.lock",
         "LICENSE",
+        "THIRD-PARTY-LICENSES",
         "build.rs",
         "src/lib.rs",
         "include/malti.h",
