@@ -37,13 +37,11 @@ struct answer {
     char context[128];    /* ... a note, where the application knows better than the headers */
 };
 
-/* main.c: microseconds of a clock that is never set back. */
-uint64_t monotonic_us(void);
-
 /* stock.c */
 void stock_answer(const struct request *request, struct answer *answer);
 
 /* telemetry.c */
+uint64_t monotonic_us(void); /* microseconds of a clock that is never set back */
 bool telemetry_start(void);
 void telemetry_record(const struct request *request, const struct answer *answer, uint64_t started_us);
 void telemetry_stop(void);

@@ -1,15 +1,25 @@
 /* All that libmalti asks of a server: start it, record each request when its answer has gone out,
  * stop it before the process ends. */
+#define _POSIX_C_SOURCE 200809L
+
 #include "service.h"
 
 #include <malti.h>
 #include <stdio.h>
 #include <string.h>
+#include <time.h>
 
 /* libmalti keeps 500 characters of a text, each of at most four bytes. */
 #define TEXT_MAX (500 * 4 + 1)
 
 #define STOP_WITHIN_MS 5000
+
+uint64_t monotonic_us(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (uint64_t)now.tv_sec * 1000000 + (uint64_t)now.tv_nsec / 1000;
+}
 
 /* Settings come from the environment: MALTI_URL, MALTI_API_KEY, MALTI_SERVICE_NAME ... */
 bool telemetry_start(void)
