@@ -106,6 +106,10 @@ bench-python: receiver lib $(NOX) ## measure the Python binding beside other mid
 bench-quick: lib ## count instructions and allocations of a record, fail where they grew
 	@$(PYTHON) .ci/bench.py --quick
 
+.PHONY: bench-nginx
+bench-nginx: lib ## measure what the module costs nginx: instructions, and requests a second
+	@$(PYTHON) benches/nginx.py
+
 .PHONY: cross
 cross: $(NOX) $(TOOLCHAIN) ## build the library for Windows, macOS, musl and arm64
 	@$(NOX) --session cross

@@ -9,7 +9,9 @@ import signal
 import socket
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
+from typing import IO
 
 # The helpers of the Python binding's tests.
 sys.path.append(str(Path(__file__).resolve().parents[2] / "bindings" / "python" / "tests"))
@@ -84,20 +86,31 @@ class Nginx:
         """nginx -t."""
         return subprocess.run(self._command("-t"), capture_output=True, text=True, check=False)
 
-    def start(self) -> Nginx:
+    def start(self, under: Sequence[str] = (), errors: IO[bytes] | None = None) -> Nginx:
+        """`under` a tool it is a single process; `errors` takes the standard error."""
         env = {name: value for name, value in os.environ.items() if not name.startswith("MALTI_")}
         number = self._listener.fileno()
+        command = self._command()
+        if under:
+            # A single process that was handed a socket crashes (nginx 1.22): it opens its own.
+            self._listener.close()
+            command = [*under, *command, "-g", "master_process off;"]
         self.master = subprocess.Popen(
-            self._command(),
-            env={**env, "NGINX": f"{number};"},
-            pass_fds=[number],
+            command,
+            env=env if under else {**env, "NGINX": f"{number};"},
+            pass_fds=[] if under else [number],
             stdin=subprocess.DEVNULL,
+            stderr=errors,
         )
         # From now on it is nginx's alone: who connects after its end is refused.
         self._listener.close()
-        until("nginx's workers", lambda: self.ended() or self.workers())
+        until("nginx", lambda: self.ended() or (self.listens() if under else self.workers()))
         assert not self.ended(), self.log()
         return self
+
+    def listens(self) -> bool:
+        with socket.socket() as client:
+            return client.connect_ex(("127.0.0.1", self.port)) == 0
 
     def ended(self) -> bool:
         return self.master is None or self.master.poll() is not None

@@ -1,0 +1,161 @@
+"""What the module costs nginx: instructions of a request, and requests a second, taken in turn.
+
+Reported, never gated: the second depends on what else the machine does. Needs nginx, nginx-dev,
+valgrind and wrk. Instructions are the difference of two run lengths of one process, all threads of
+it together, so that the sender's share is in them; the settings are the defaults and what is sent
+goes to a file that takes all. Each pair of wrk's is with, without, without, with.
+"""
+
+import http.client
+import random
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from statistics import median, quantiles
+
+sys.path.append(str(Path(__file__).resolve().parents[1] / "tests" / "nginx"))
+
+import serving
+from harness import PATIENCE
+
+REQUESTS = (2_000, 6_000)
+PAIRS = 15
+SECONDS = 1
+CONNECTIONS = 16
+CONF = """
+    malti SWITCH;
+    malti_url file:/dev/null;
+    malti_service_name edge;
+    keepalive_requests 1000000000;
+    server {
+        LISTEN
+        location /files/ { alias ./; }
+        location /users/ { proxy_pass http://unix:FOLDER/up.sock; }
+    }
+    server {
+        malti off;
+        listen unix:FOLDER/up.sock;
+        return 200 "well\\n";
+    }
+"""
+KINDS = {"a small file": "/files/small.txt", "proxied": "/users/7"}
+# A browser's.
+HEADERS = {
+    "User-Agent": "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0",
+    "Accept": "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8",
+    "Accept-Language": "en-GB,en;q=0.5",
+    "Accept-Encoding": "gzip, deflate",
+    "X-Consumer-Id": "customer-0042",
+}
+
+
+class Bench:
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.module = serving.build(folder)
+
+    def nginx(self, on: bool) -> serving.Nginx:
+        folder = Path(tempfile.mkdtemp(dir=self.folder))
+        (folder / "small.txt").write_text("small\n" * 50)
+        conf = CONF.replace("SWITCH", "on" if on else "off").replace("FOLDER", str(folder))
+        return serving.Nginx(self.module, folder, conf)
+
+    def counted(self, on: bool, target: str, requests: int, *only: str) -> int:
+        """What callgrind counts of a process that answers so many requests."""
+        nginx = self.nginx(on)
+        out = nginx.folder / "callgrind"
+        valgrind = ["valgrind", "--tool=callgrind", f"--callgrind-out-file={out}", *only]
+        with (nginx.folder / "valgrind.log").open("wb") as log:
+            nginx.start(under=valgrind, errors=log)
+        try:
+            connection = http.client.HTTPConnection("127.0.0.1", nginx.port, timeout=PATIENCE)
+            for _ in range(requests):
+                connection.request("GET", target, headers=HEADERS)
+                answer = connection.getresponse()
+                answer.read()
+                assert answer.status == 200, nginx.log()
+            connection.close()
+            nginx.stop()
+        finally:
+            nginx.kill()
+        found = re.search(r"^(?:summary|totals): (\d+)", out.read_text(), re.MULTILINE)
+        assert found, "callgrind counted nothing"
+        return int(found[1])
+
+    def instructions(self, on: bool, target: str, *only: str) -> float:
+        """Of one request."""
+        short, long = (self.counted(on, target, count, *only) for count in REQUESTS)
+        return (long - short) / (REQUESTS[1] - REQUESTS[0])
+
+    def second(self, nginx: serving.Nginx, target: str) -> float:
+        """Requests answered in one, by wrk."""
+        command = ["wrk", "-t1", f"-c{CONNECTIONS}", f"-d{SECONDS}s"]
+        for name, value in HEADERS.items():
+            command += ["-H", f"{name}: {value}"]
+        url = f"http://127.0.0.1:{nginx.port}{target}"
+        said = subprocess.run([*command, url], capture_output=True, text=True, check=True).stdout
+        assert "Non-2xx" not in said, said
+        found = re.search(r"Requests/sec: +([\d.]+)", said)
+        assert found, said
+        return float(found[1])
+
+    def ratios(self, target: str) -> tuple[list[float], float]:
+        """With the module to without, in each pair; and how many a second without."""
+        on, off = self.nginx(True).start(), self.nginx(False).start()
+        try:
+            self.second(on, target), self.second(off, target)
+            ratios, plain = [], []
+            for _ in range(PAIRS):
+                one, two, three, four = (self.second(n, target) for n in (on, off, off, on))
+                ratios.append((one + four) / (two + three))
+                plain += [two, three]
+            on.stop()
+            off.stop()
+        finally:
+            on.kill()
+            off.kill()
+        return ratios, median(plain)
+
+
+def interval(values: list[float]) -> str:
+    """The 95 % interval of the median, by resampling."""
+    draws = random.Random(1)
+    medians = [median(draws.choices(values, k=len(values))) for _ in range(2000)]
+    cuts = quantiles(medians, n=40)
+    return f"{cuts[0]:.3f} to {cuts[-1]:.3f}"
+
+
+def main() -> int:
+    missing = [name for name in ("valgrind", "wrk") if not shutil.which(name)]
+    if missing := [*missing, *filter(None, [serving.missing()])]:
+        print(f"bench-nginx: needs {', '.join(missing)}", file=sys.stderr)
+        return 1
+    # Also then the programs that run must end.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit("bench: ended by a signal"))
+    with tempfile.TemporaryDirectory() as folder:
+        bench = Bench(Path(folder))
+        for kind, target in KINDS.items():
+            off, on = bench.instructions(False, target), bench.instructions(True, target)
+            # Only the part that nginx's event loop waits for.
+            inside = ("--collect-atstart=no", "--toggle-collect=ngx_http_malti_log_handler")
+            loop = bench.instructions(True, target, *inside)
+            print(
+                f"{kind}: {off:,.0f} instructions a request without, {on:,.0f} with"
+                f" (ratio {on / off:.3f}); {loop:,.0f} of them in the event loop",
+                flush=True,
+            )
+            ratios, plain = bench.ratios(target)
+            print(
+                f"{kind}: {plain:,.0f} requests/s without; with to without {median(ratios):.3f}"
+                f" (95 %: {interval(ratios)}; expected 0.97 or more)",
+                flush=True,
+            )
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
