@@ -57,7 +57,8 @@ def test_the_table_is_complete() -> None:
 
 def test_each_link_of_the_page_leads_somewhere() -> None:
     here = anchors()
-    for link in re.findall(r"\]\(([^)]+)\)", PAGE):
+    prose = re.sub(r"^```.*?^```$", "", PAGE, flags=re.M | re.S)
+    for link in re.findall(r"\]\(([^)]+)\)", prose):
         file, _, anchor = link.partition("#")
         if file:
             assert (DOCS / file).exists(), link
@@ -93,3 +94,12 @@ def test_the_versions_of_node_frameworks_are_those_of_the_tests() -> None:
         packages = PACKAGES.get(name, (name.lower(),))
         wanted = {version for package in packages for version in versions[package]}
         assert set(re.findall(r"[\d.]+\d", rows[name][4])) == wanted, name
+
+
+def test_each_adapter_is_described_with_its_example() -> None:
+    adapters = [path.name for path in ROOT.glob("bindings/c*/adapters/malti_*")]
+    assert "malti_http.h" in adapters
+    for name in adapters:
+        assert name in PAGE, name
+        example = Path(name).stem.removeprefix("malti_")
+        assert example == "http" or f"/examples/{example}.c" in PAGE, name
