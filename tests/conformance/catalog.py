@@ -6,6 +6,7 @@ import importlib.util
 import json
 import os
 import re
+import shlex
 import shutil
 import subprocess
 import sys
@@ -22,6 +23,7 @@ EXAMPLES = ROOT / "bindings" / "c" / "examples"
 
 
 _NODE = (".cjs", ".mjs")
+_STRICT = ["-Wall", "-Wextra", "-Wpedantic", "-Werror", "-pthread"]
 
 
 class Mistake(Exception):
@@ -67,8 +69,8 @@ class App:
             return [node, str(self.file)]
         if self.file.suffix == ".go":
             return [str(_built(self.file, folder))]
-        if self.file.suffix == ".c":
-            return [str(_compiled(self.file, folder))]
+        if self.file.suffix in (".c", ".cpp"):
+            return [str(_compiled(self.file, self.needs, folder))]
         raise Mistake(f"{self.name}: no way to start {self.file.name}")
 
     def environment(self) -> dict[str, str]:
@@ -81,16 +83,30 @@ class App:
         return {"PYTHONPATH": ours, "PYTHONDONTWRITEBYTECODE": "1", **self.env}
 
 
-def _compiled(source: Path, folder: Path) -> Path:
-    compiler = os.environ.get("CC") or "cc"
+def _compiled(source: Path, needs: list[str], folder: Path) -> Path:
+    """A program in C, with the example's telemetry.c, or in C++; `needs` is known to pkg-config."""
+    is_cpp = source.suffix == ".cpp"
+    variable, usual, standard = ("CXX", "c++", "c++17") if is_cpp else ("CC", "cc", "c11")
+    compiler = os.environ.get(variable) or usual
     if not shutil.which(compiler):
-        raise NotHere(f"there is no C compiler ({compiler})")
+        raise NotHere(f"there is no compiler ({compiler})")
+    flags = []
+    for package in needs:
+        if not shutil.which("pkg-config"):
+            raise NotHere("there is no pkg-config")
+        asked = ["pkg-config", "--cflags", "--libs", package]
+        found = subprocess.run(asked, capture_output=True, text=True)
+        if found.returncode != 0:
+            raise NotHere(f"there is no {package}")
+        flags += shlex.split(found.stdout)
     program = folder / source.stem
-    command = [compiler, "-std=c11", "-O1", "-Wall", "-Wextra", "-Wpedantic", "-Werror", "-pthread"]
-    command += ["-I", str(ROOT / "include"), "-I", str(EXAMPLES), str(source)]
-    command += [str(EXAMPLES / "telemetry.c"), "-o", str(program), "-L", str(LIBRARY.parent)]
-    command += [f"-Wl,-rpath,{LIBRARY.parent}", "-lmalti"]
-    done = subprocess.run(command, capture_output=True, text=True)
+    command = [compiler, f"-std={standard}", "-O1", *_STRICT, "-I", str(ROOT / "include")]
+    if is_cpp:
+        command += ["-I", str(ROOT / "bindings" / "cpp" / "adapters"), str(source)]
+    else:
+        command += ["-I", str(EXAMPLES), str(source), str(EXAMPLES / "telemetry.c")]
+    command += ["-o", str(program), "-L", str(LIBRARY.parent), f"-Wl,-rpath,{LIBRARY.parent}"]
+    done = subprocess.run([*command, "-lmalti", *flags], capture_output=True, text=True)
     if done.returncode != 0:
         raise Mistake(f"{source.name} does not compile\n{done.stderr}")
     return program
