@@ -3,7 +3,8 @@
 Reported, never gated: the second depends on what else the machine does. Needs nginx, nginx-dev,
 valgrind and wrk. Instructions are the difference of two run lengths of one process, all threads of
 it together, so that the sender's share is in them; the settings are the defaults and what is sent
-goes to a file that takes all. Each pair of wrk's is with, without, without, with.
+goes to a file that takes all. Each pair of wrk's is with, without, without, with; beside it the CPU
+time of the worker, on which other processes have less influence.
 """
 
 import http.client
@@ -91,34 +92,47 @@ class Bench:
         short, long = (self.counted(on, target, count, *only) for count in REQUESTS)
         return (long - short) / (REQUESTS[1] - REQUESTS[0])
 
-    def second(self, nginx: serving.Nginx, target: str) -> float:
-        """Requests answered in one, by wrk."""
+    def second(self, nginx: serving.Nginx, target: str) -> tuple[float, float]:
+        """Requests answered in one, by wrk; and nanoseconds of CPU that nginx took for each."""
         command = ["wrk", "-t1", f"-c{CONNECTIONS}", f"-d{SECONDS}s"]
         for name, value in HEADERS.items():
             command += ["-H", f"{name}: {value}"]
         url = f"http://127.0.0.1:{nginx.port}{target}"
+        before = on_cpu(nginx)
         said = subprocess.run([*command, url], capture_output=True, text=True, check=True).stdout
+        spent = on_cpu(nginx) - before
         assert "Non-2xx" not in said, said
-        found = re.search(r"Requests/sec: +([\d.]+)", said)
-        assert found, said
-        return float(found[1])
+        count, rate = (
+            re.search(pattern, said)
+            for pattern in (r"(\d+) requests in", r"Requests/sec: +([\d.]+)")
+        )
+        assert count and rate, said
+        return float(rate[1]), spent / int(count[1])
 
-    def ratios(self, target: str) -> tuple[list[float], float]:
-        """With the module to without, in each pair; and how many a second without."""
+    def pairs(self, target: str) -> tuple[list[float], list[float], float]:
+        """With the module to without, in each pair: rates, CPU times; and the rate without."""
         on, off = self.nginx(True).start(), self.nginx(False).start()
         try:
             self.second(on, target), self.second(off, target)
-            ratios, plain = [], []
+            rates, times, plain = [], [], []
             for _ in range(PAIRS):
                 one, two, three, four = (self.second(n, target) for n in (on, off, off, on))
-                ratios.append((one + four) / (two + three))
-                plain += [two, three]
+                rates.append((one[0] + four[0]) / (two[0] + three[0]))
+                times.append((one[1] + four[1]) / (two[1] + three[1]))
+                plain += [two[0], three[0]]
             on.stop()
             off.stop()
         finally:
             on.kill()
             off.kill()
-        return ratios, median(plain)
+        return rates, times, median(plain)
+
+
+def on_cpu(nginx: serving.Nginx) -> int:
+    """Nanoseconds that its worker's threads have been running."""
+    (worker,) = nginx.workers()
+    threads = Path(f"/proc/{worker}/task").glob("*/schedstat")
+    return sum(int(thread.read_text().split()[0]) for thread in threads)
 
 
 def interval(values: list[float]) -> str:
@@ -148,10 +162,11 @@ def main() -> int:
                 f" (ratio {on / off:.3f}); {loop:,.0f} of them in the event loop",
                 flush=True,
             )
-            ratios, plain = bench.ratios(target)
+            rates, times, plain = bench.pairs(target)
             print(
-                f"{kind}: {plain:,.0f} requests/s without; with to without {median(ratios):.3f}"
-                f" (95 %: {interval(ratios)}; expected 0.97 or more)",
+                f"{kind}: {plain:,.0f} requests/s without; with to without {median(rates):.3f}"
+                f" (95 %: {interval(rates)}; expected 0.97 or more); CPU of a request, the same"
+                f" way, {median(times):.3f} ({interval(times)})",
                 flush=True,
             )
     return 0

@@ -457,6 +457,12 @@ ngx_http_malti_exit_process(ngx_cycle_t *cycle)
 
     malti_shutdown(timeout);
     ngx_http_malti_say(cycle->log);
+
+    if (ngx_http_malti.headers) {
+        ngx_free(ngx_http_malti.headers);
+        ngx_http_malti.headers = NULL;
+        ngx_http_malti.size = 0;
+    }
 }
 
 

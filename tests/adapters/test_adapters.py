@@ -155,3 +155,12 @@ def test_what_was_recorded_last_is_delivered_at_the_end(built: tuple[Example, Pa
     finally:
         server.kill()
         receiver.kill()
+
+
+@pytest.mark.parametrize("language", [["cc", "-xc", "-std=c11"], ["c++", "-xc++", "-std=c++17"]])
+def test_what_the_adapters_share_is_c_and_cpp(language: list[str]) -> None:
+    source = "#include <malti_http.h>\n" * 2 + "int main(void) { return 0; }\n"
+    command = [*language, *STRICT, "-D_POSIX_C_SOURCE=200809L", "-fsyntax-only", "-"]
+    command += ["-I", str(ROOT / "include"), "-I", str(BINDINGS / "c/adapters")]
+    done = subprocess.run(command, input=source, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr

@@ -67,6 +67,7 @@ class Nginx:
         # Its listening socket is ours, and comes to it as to the next binary of an upgrade: nginx
         # can't be asked for a free port.
         self._listener = socket.create_server(("127.0.0.1", 0), backlog=512)
+        self._listener.setblocking(False)  # as nginx makes its own, and takes for granted
         self.port: int = self._listener.getsockname()[1]
         self._form = {"module": module, "workers": workers, "user": getpass.getuser()}
         self._listen = f"listen 127.0.0.1:{self.port}{' http2' if http2 else ''};"

@@ -202,7 +202,7 @@ def test_times_and_names_are_there(nginx: Make, receiver: Receiver, upstream: Up
     thread.join()
     server.stop()
     (record,) = receiver.records()
-    assert (record["service"], record["node"]) == ("edge", "n7")
+    assert (record["service"], record["node"], record["status"]) == ("edge", "n7", 200)
     assert 190 <= record["response_time"] < PATIENCE * 1000
 
 

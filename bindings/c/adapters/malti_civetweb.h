@@ -7,7 +7,7 @@
  * A handler finds its request by malti_civetweb_request(connection); NULL where there was no memory:
  *
  *     struct malti_http *malti = malti_civetweb_request(connection);
- *     malti_http_say(&malti->endpoint, "/users/{user_id}");
+ *     malti_http_endpoint(malti, "/users/{user_id}");
  *
  * begin_request, end_request and the connection's user data belong to the adapter: `user` of the request
  * is the application's place, and what it sets in `callbacks` before is still called. The status is what
@@ -28,7 +28,7 @@ static inline struct malti_http *malti_civetweb_request(const struct mg_connecti
     return (struct malti_http *)mg_get_user_connection_data(connection);
 }
 
-static int malti_civetweb_begin(struct mg_connection *connection)
+static inline int malti_civetweb_begin(struct mg_connection *connection)
 {
     struct malti_http *request = (struct malti_http *)malloc(sizeof *request);
     mg_set_user_connection_data(connection, request);
@@ -41,7 +41,7 @@ static int malti_civetweb_begin(struct mg_connection *connection)
     return malti_civetweb_next_begin ? malti_civetweb_next_begin(connection) : 0;
 }
 
-static void malti_civetweb_end(const struct mg_connection *connection, int status)
+static inline void malti_civetweb_end(const struct mg_connection *connection, int status)
 {
     struct malti_http *request = malti_civetweb_request(connection);
     if (malti_civetweb_next_end)

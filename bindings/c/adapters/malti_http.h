@@ -20,7 +20,7 @@
 
 struct malti_http {
     uint64_t started_us;
-    /* What the application says itself, by malti_http_say: each NULL until then. */
+    /* What the application says itself, by the functions of these names: each NULL until then. */
     char *endpoint; /* the route's pattern, such as /users/{user_id}; else the path is recorded */
     char *consumer; /* who called; else the configured headers, query parameters or address say it */
     char *context;  /* a note; else the configured headers say it */
@@ -47,14 +47,32 @@ static inline void malti_http_begin(struct malti_http *request)
     request->started_us = malti_http_now_us();
 }
 
-/* Sets one of endpoint, consumer and context to a copy of `text`; NULL: unset. */
-static inline void malti_http_say(char **which, const char *text)
+static inline void malti_http_copy(char **to, const char *text)
 {
     size_t size = text ? strlen(text) + 1 : 0;
-    free(*which);
-    *which = size ? (char *)malloc(size) : NULL;
-    if (*which)
-        memcpy(*which, text, size);
+    free(*to);
+    *to = size ? (char *)malloc(size) : NULL;
+    if (*to)
+        memcpy(*to, text, size);
+}
+
+/* What the application says itself, copied; NULL: nothing any more. Without a request they do nothing. */
+static inline void malti_http_endpoint(struct malti_http *request, const char *text)
+{
+    if (request)
+        malti_http_copy(&request->endpoint, text);
+}
+
+static inline void malti_http_consumer(struct malti_http *request, const char *text)
+{
+    if (request)
+        malti_http_copy(&request->consumer, text);
+}
+
+static inline void malti_http_context(struct malti_http *request, const char *text)
+{
+    if (request)
+        malti_http_copy(&request->context, text);
 }
 
 /* One more request header, NUL-terminated; to be called in order of arrival. */

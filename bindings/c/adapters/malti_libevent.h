@@ -3,7 +3,7 @@
  *     static void handle(struct evhttp_request *req, void *arg)
  *     {
  *         struct malti_http *malti = malti_evhttp_begin(req);
- *         malti_http_say(&malti->endpoint, "/users/{user_id}");
+ *         malti_http_endpoint(malti, "/users/{user_id}");
  *         malti_evhttp_look(malti);             // before evhttp_send_reply: is the client still there?
  *
  * First in each callback of evhttp_set_cb and evhttp_set_gencb; NULL where there was no memory. The
@@ -50,7 +50,7 @@ static inline const char *malti_evhttp_method(enum evhttp_cmd_type type)
     }
 }
 
-static void malti_evhttp_end(struct malti_evhttp *request, int status)
+static inline void malti_evhttp_end(struct malti_evhttp *request, int status)
 {
     struct evhttp_connection *connection = evhttp_request_get_connection(request->req);
     char *peer = NULL;
@@ -64,13 +64,13 @@ static void malti_evhttp_end(struct malti_evhttp *request, int status)
     free(request);
 }
 
-static void malti_evhttp_complete(struct evhttp_request *req, void *request)
+static inline void malti_evhttp_complete(struct evhttp_request *req, void *request)
 {
     malti_evhttp_end((struct malti_evhttp *)request, evhttp_request_get_response_code(req));
 }
 
 /* Before its end: 499 where nothing was answered yet. */
-static void malti_evhttp_closed(struct evhttp_connection *connection, void *of)
+static inline void malti_evhttp_closed(struct evhttp_connection *connection, void *of)
 {
     struct malti_evhttp *request = (struct malti_evhttp *)of;
     int status = evhttp_request_get_response_code(request->req);

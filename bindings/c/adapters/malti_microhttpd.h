@@ -8,7 +8,7 @@
  *     struct malti_mhd *malti = *of_request;
  *     if (malti_mhd_seen(malti, connection, method))
  *         return MHD_YES;                       // the first call: there is only the head yet
- *     malti_http_say(&malti->http.endpoint, "/users/{user_id}");
+ *     malti_http_endpoint(&malti->http, "/users/{user_id}");
  *     malti_mhd_look(malti, connection);        // before MHD_queue_response: is the client still there?
  *
  * `malti` is NULL where there was no memory. Both options belong to the adapter. */
@@ -29,7 +29,7 @@ struct malti_mhd {
     char target[]; /* path and query, as they came */
 };
 
-static enum MHD_Result malti_mhd_header(void *into, enum MHD_ValueKind kind, const char *name,
+static inline enum MHD_Result malti_mhd_header(void *into, enum MHD_ValueKind kind, const char *name,
                                         const char *value)
 {
     (void)kind;
@@ -74,7 +74,7 @@ static inline void malti_mhd_look(struct malti_mhd *request, struct MHD_Connecti
 }
 
 /* The first that is heard of a request, and the only place where its query can be had as it came. */
-static void *malti_mhd_begin(void *unused, const char *uri, struct MHD_Connection *connection)
+static inline void *malti_mhd_begin(void *unused, const char *uri, struct MHD_Connection *connection)
 {
     size_t size = strlen(uri) + 1;
     struct malti_mhd *request = (struct malti_mhd *)calloc(1, sizeof *request + size);
@@ -87,7 +87,7 @@ static void *malti_mhd_begin(void *unused, const char *uri, struct MHD_Connectio
 }
 
 /* The response has gone out, or the client is gone. */
-static void malti_mhd_end(void *unused, struct MHD_Connection *connection, void **of_request,
+static inline void malti_mhd_end(void *unused, struct MHD_Connection *connection, void **of_request,
                           enum MHD_RequestTerminationCode why)
 {
     struct malti_mhd *request = (struct malti_mhd *)*of_request;

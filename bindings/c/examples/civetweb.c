@@ -15,7 +15,7 @@ static int say(struct mg_connection *connection, int status, const char *text)
 static int item(struct mg_connection *connection, void *unused)
 {
     (void)unused;
-    malti_http_say(&malti_civetweb_request(connection)->endpoint, "/items/{sku}");
+    malti_http_endpoint(malti_civetweb_request(connection), "/items/{sku}");
     const char *sku = mg_get_request_info(connection)->local_uri + strlen("/items/");
     return strcmp(sku, "none") == 0 ? say(connection, 404, "no such item\n")
                                     : say(connection, 200, "an item\n");
@@ -25,15 +25,15 @@ static int me(struct mg_connection *connection, void *unused)
 {
     (void)unused;
     struct malti_http *malti = malti_civetweb_request(connection);
-    malti_http_say(&malti->endpoint, "/me");
-    malti_http_say(&malti->consumer, small_customer(mg_get_header(connection, "Authorization")));
+    malti_http_endpoint(malti, "/me");
+    malti_http_consumer(malti, small_customer(mg_get_header(connection, "Authorization")));
     return say(connection, 200, "you\n");
 }
 
 static int slow(struct mg_connection *connection, void *unused)
 {
     (void)unused;
-    malti_http_say(&malti_civetweb_request(connection)->endpoint, "/slow");
+    malti_http_endpoint(malti_civetweb_request(connection), "/slow");
     nanosleep(&(struct timespec){.tv_nsec = SLOW_MS * 1000000L}, NULL);
     return say(connection, 200, "at last\n");
 }

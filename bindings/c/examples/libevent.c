@@ -42,24 +42,24 @@ static void handle(struct evhttp_request *req, void *base)
 {
     struct malti_http *malti = malti_evhttp_begin(req);
     const char *path = evhttp_uri_get_path(evhttp_request_get_evhttp_uri(req));
-    if (!malti) {
-        say(req, 503, "no memory\n");
-    } else if (strncmp(path, "/items/", 7) == 0) {
-        malti_http_say(&malti->endpoint, "/items/{sku}");
+    if (strncmp(path, "/items/", 7) == 0) {
+        malti_http_endpoint(malti, "/items/{sku}");
         if (strcmp(path + 7, "none") == 0)
             say(req, 404, "no such item\n");
         else
             say(req, 200, "an item\n");
     } else if (strcmp(path, "/me") == 0) {
-        malti_http_say(&malti->endpoint, "/me");
-        malti_http_say(&malti->consumer,
+        malti_http_endpoint(malti, "/me");
+        malti_http_consumer(malti,
                        small_customer(evhttp_find_header(evhttp_request_get_input_headers(req),
                                                          "Authorization")));
         say(req, 200, "you\n");
+    } else if (!malti) {
+        say(req, 503, "no memory\n");
     } else if (strcmp(path, "/slow") == 0) {
         struct timeval wait = {.tv_usec = SLOW_MS * 1000};
         struct later *later = malloc(sizeof *later);
-        malti_http_say(&malti->endpoint, "/slow");
+        malti_http_endpoint(malti, "/slow");
         *later = (struct later){evtimer_new(base, answer_slow, later), req, malti};
         malti->user = later;
         malti->on_end = later_over;

@@ -31,19 +31,19 @@ static enum MHD_Result handle(void *unused, struct MHD_Connection *connection, c
         return MHD_YES;
     }
     if (strncmp(url, "/items/", 7) == 0) {
-        malti_http_say(&malti->http.endpoint, "/items/{sku}");
+        malti_http_endpoint(&malti->http, "/items/{sku}");
         return strcmp(url + 7, "none") == 0 ? say(connection, 404, "no such item\n")
                                             : say(connection, 200, "an item\n");
     }
     if (strcmp(url, "/me") == 0) {
-        malti_http_say(&malti->http.endpoint, "/me");
-        malti_http_say(&malti->http.consumer,
+        malti_http_endpoint(&malti->http, "/me");
+        malti_http_consumer(&malti->http,
                        small_customer(MHD_lookup_connection_value(connection, MHD_HEADER_KIND,
                                                                   MHD_HTTP_HEADER_AUTHORIZATION)));
         return say(connection, 200, "you\n");
     }
     if (strcmp(url, "/slow") == 0) {
-        malti_http_say(&malti->http.endpoint, "/slow");
+        malti_http_endpoint(&malti->http, "/slow");
         nanosleep(&(struct timespec){.tv_nsec = SLOW_MS * 1000000L}, NULL);
         malti_mhd_look(malti, connection);
         return say(connection, 200, "at last\n");
