@@ -37,6 +37,7 @@ ROUTES = """
         LISTEN
         root .;
         server_name_in_redirect off;
+        log_subrequest on;
 
         location / { proxy_pass http://UPSTREAM; }
         location = /health { return 200 "well\\n"; }
@@ -58,7 +59,7 @@ ROUTES = """
         location /quiet/ { malti off; return 200 "quiet\\n"; }
         location /limited { limit_except GET { deny all; } return 200 "limited\\n"; }
 
-        location /guarded/ { auth_request /auth; log_subrequest on; proxy_pass http://UPSTREAM; }
+        location /guarded/ { auth_request /auth; proxy_pass http://UPSTREAM; }
         location = /auth { internal; proxy_pass http://UPSTREAM/status/204; }
         location /try/ { try_files $uri @fallback; }
         location @fallback { proxy_pass http://UPSTREAM; }
