@@ -18,6 +18,7 @@ ROOT = Path(__file__).resolve().parents[2]
         "CONTRIBUTING.md",
         "bindings/c/README.md",
         "bindings/cpp/README.md",
+        "bindings/nginx/README.md",
         "docs/c-api.md",
         "docs/migration.md",
         "docs/tools.md",
