@@ -164,3 +164,16 @@ def test_what_the_adapters_share_is_c_and_cpp(language: list[str]) -> None:
     command += ["-I", str(ROOT / "include"), "-I", str(BINDINGS / "c/adapters")]
     done = subprocess.run(command, input=source, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
+
+
+def test_the_adapter_for_cpp_goes_with_the_cpp_header() -> None:
+    flags = subprocess.run(
+        ["pkg-config", "--cflags", "cpp-httplib"], capture_output=True, text=True, check=False
+    )
+    if flags.returncode:
+        pytest.skip("needs cpp-httplib")
+    source = "#include <malti.hpp>\n#include <malti_httplib.hpp>\nint main() { return 0; }\n"
+    command = ["c++", "-xc++", "-std=c++17", *STRICT, "-fsyntax-only", "-", *flags.stdout.split()]
+    command += ["-I", str(ROOT / "include"), "-I", str(BINDINGS / "cpp/adapters")]
+    done = subprocess.run(command, input=source, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr

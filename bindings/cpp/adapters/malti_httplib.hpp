@@ -27,19 +27,19 @@ namespace malti {
 
 // The request that this thread answers; cpp-httplib answers each on one thread, from its head to its end.
 // What is empty is left to the rules: the route or the path, headers, query, address.
-struct request {
+struct httplib_request {
     std::string endpoint, consumer, context;
     std::chrono::steady_clock::time_point started;
     bool begun = false, left = false;
 };
 
-inline request &current()
+inline httplib_request &current()
 {
-    static thread_local request now;
+    static thread_local httplib_request now;
     return now;
 }
 
-namespace detail {
+namespace httplib_detail {
 
 // Later versions tell whether the client is still there.
 template <class Request, class = void>
@@ -67,7 +67,7 @@ inline std::string route(const std::string &pattern)
     return length < 0 ? pattern : out;
 }
 
-inline void record(const httplib::Request &request, const httplib::Response &response, malti::request &own)
+inline void record(const httplib::Request &request, const httplib::Response &response, httplib_request &own)
 {
     std::string headers;
     for (const auto &header : request.headers)
@@ -92,7 +92,7 @@ inline void record(const httplib::Request &request, const httplib::Response &res
                    own.context.empty() ? context : own.context.c_str(), MALTI_NTS, 0);
 }
 
-} // namespace detail
+} // namespace httplib_detail
 
 template <class Base = httplib::Server>
 class httplib_server : public Base {
@@ -147,7 +147,7 @@ public:
     httplib_server &set_pre_routing_handler(HandlerWithResponse next)
     {
         Base::set_pre_routing_handler([next](const httplib::Request &request, httplib::Response &response) {
-            current() = malti::request();
+            current() = httplib_request();
             current().begun = true;
             current().started = std::chrono::steady_clock::now();
             return next ? next(request, response) : Base::HandlerResponse::Unhandled;
@@ -163,12 +163,12 @@ public:
                 next(request, response);
             // What was refused before routing has no method, or no start: that took no time.
             if (!current().begun) {
-                current() = malti::request();
+                current() = httplib_request();
                 current().started = std::chrono::steady_clock::now();
             }
             if (!request.method.empty())
-                detail::record(request, response, current());
-            current() = malti::request();
+                httplib_detail::record(request, response, current());
+            current() = httplib_request();
         });
         return *this;
     }
@@ -181,19 +181,19 @@ private:
                                           const httplib::ContentReader &>;
         if constexpr (content::value)
             return HandlerWithContentReader(
-                [route = detail::route(pattern), handler = std::move(handler)](
+                [route = httplib_detail::route(pattern), handler = std::move(handler)](
                     const httplib::Request &request, httplib::Response &response,
                     const httplib::ContentReader &reader) {
                     current().endpoint = route;
                     handler(request, response, reader);
-                    current().left = detail::gone(request);
+                    current().left = httplib_detail::gone(request);
                 });
         else
-            return Handler([route = detail::route(pattern), handler = std::move(handler)](
+            return Handler([route = httplib_detail::route(pattern), handler = std::move(handler)](
                                const httplib::Request &request, httplib::Response &response) {
                 current().endpoint = route;
                 handler(request, response);
-                current().left = detail::gone(request);
+                current().left = httplib_detail::gone(request);
             });
     }
 };
