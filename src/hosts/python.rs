@@ -19,6 +19,28 @@ use crate::log;
 use crate::process;
 use crate::sys;
 
+/// A builtin, whose call is answered by `$answer`.
+macro_rules! builtin {
+    ($(#[$doc:meta])* $visibility:vis $name:ident, |$bound:ident, $call:ident| $answer:expr) => {
+        $(#[$doc])*
+        $visibility unsafe extern "C" fn $name(
+            own: Ref,
+            arguments: *const Ref,
+            count: isize,
+            names: Ref,
+        ) -> Ref {
+            let Some($bound) = BOUND.get() else {
+                return ptr::null_mut();
+            };
+            let $call = Call { own, arguments, count, names };
+            // SAFETY: as the interpreter calls.
+            unsafe { $answer }
+        }
+    };
+}
+
+mod exchange;
+
 /// An object of Python's, only ever handed on.
 #[repr(C)]
 pub struct Object {
@@ -47,12 +69,20 @@ struct Api {
     tuple_size: unsafe extern "C" fn(Ref) -> isize,
     dict_new: unsafe extern "C" fn() -> Ref,
     dict_set_item: unsafe extern "C" fn(Ref, Ref, Ref) -> c_int,
+    dict_size: unsafe extern "C" fn(Ref) -> isize,
     dict_get_item_with_error: unsafe extern "C" fn(Ref, Ref) -> Ref,
     object_get_attr_string: unsafe extern "C" fn(Ref, *const c_char) -> Ref,
     object_call: unsafe extern "C" fn(Ref, Ref, Ref) -> Ref,
+    object_call_function_obj_args: unsafe extern "C" fn(Ref, ...) -> Ref,
+    cfunction_new_ex: unsafe extern "C" fn(*const MethodDef, Ref, Ref) -> Ref,
+    list_new: unsafe extern "C" fn(isize) -> Ref,
+    list_set_item: unsafe extern "C" fn(Ref, isize, Ref) -> c_int,
+    long_from_unsigned_long_long: unsafe extern "C" fn(u64) -> Ref,
     inc_ref: unsafe extern "C" fn(Ref),
     dec_ref: unsafe extern "C" fn(Ref),
     none: Ref,
+    yes: Ref,
+    no: Ref,
     keyboard_interrupt: Ref,
     system_exit: Ref,
 }
@@ -71,9 +101,18 @@ pub struct MethodDef {
 const METH_KEYWORDS: c_int = 0x2;
 const METH_FASTCALL: c_int = 0x80;
 
+/// The places of the definitions that `begin` makes builtins from.
+#[derive(Clone, Copy)]
+enum Method {
+    Receive = 5,
+    Send,
+}
+
+const METHODS: usize = Method::Send as usize + 1;
+
 struct Bound {
     api: Api,
-    methods: [MethodDef; 3],
+    methods: [MethodDef; METHODS],
 }
 
 // SAFETY: written once; addresses of functions and of objects that are immortal.
@@ -121,42 +160,31 @@ pub unsafe extern "C" fn malti_python_methods(
             method(c"record", record, CString::into_raw(doc.to_owned())),
             method(c"record_request", record_request, ptr::null()),
             method(c"record_scope", record_scope, ptr::null()),
+            method(c"begin", exchange::begin, ptr::null()),
+            method(c"over", exchange::over, ptr::null()),
+            method(c"receive", exchange::receive, ptr::null()),
+            method(c"send", exchange::send, ptr::null()),
         ],
     });
     bound.methods.as_ptr()
 }
 
-/// A builtin that records plainly what can be, and leaves the rest to the module's function `$slow`.
-macro_rules! builtin {
-    ($(#[$doc:meta])* $name:ident, $counts:expr, $slow:literal) => {
-        $(#[$doc])*
-        unsafe extern "C" fn $name(
-            module: Ref,
-            arguments: *const Ref,
-            count: isize,
-            names: Ref,
-        ) -> Ref {
-            let call = Call { module, arguments, count, names };
-            // SAFETY: as the interpreter calls.
-            unsafe { call.answer($counts, Api::$name, $slow) }
-        }
-    };
-}
-
 builtin! {
     /// `record(method, endpoint, status, response_time_us, consumer=None, context=None) -> bool`
-    record, 4..=6, c"record_slowly"
+    record, |bound, call| call.answer(&bound.api, 4..=6, Api::record, c"record_slowly")
 }
 builtin! {
     /// `record_request(method, endpoint, status, response_time_us, consumer, context, headers, query, peer) -> bool`:
     /// the application's consumer and context, which may be None, and what else may say who called: a list of pairs of
     /// bytes, the raw query string, and the peer's address or None.
-    record_request, 9..=9, c"record_request_slowly"
+    record_request, |bound, call|
+        call.answer(&bound.api, 9..=9, Api::record_request, c"record_request_slowly")
 }
 builtin! {
     /// `record_scope(names, scope, said, endpoint, status, response_time_us) -> bool`: the same of an ASGI scope.
     /// `names` are those of its entries and of those of the dictionary `said`, in the order of [`Name`].
-    record_scope, 6..=6, c"record_scope_slowly"
+    record_scope, |bound, call|
+        call.answer(&bound.api, 6..=6, Api::record_scope, c"record_scope_slowly")
 }
 
 /// The places of `record_scope`'s names.
@@ -176,45 +204,63 @@ enum Name {
     Context,
     Endpoint,
     Own,
+    Route,
+    Path,
+    Root,
+    EndpointOfRouter,
+    Litestar,
+    Responder,
+    Type,
+    Status,
+    MoreBody,
+    Trailers,
+    /// Of a scope whose request is recorded.
+    Mark,
 }
 
 /// A call as the interpreter makes it: `count` objects, then those that the tuple `names` names, all borrowed.
 struct Call {
-    module: Ref,
+    /// What the builtin is bound to.
+    own: Ref,
     arguments: *const Ref,
     count: isize,
     names: Ref,
 }
 
 impl Call {
+    /// The arguments, if none of them is named.
+    #[inline(always)]
+    unsafe fn plain(&self) -> Option<&[Ref]> {
+        // SAFETY: by the type's promise. Without arguments there may be no address.
+        (self.names.is_null() && self.count > 0)
+            .then(|| unsafe { std::slice::from_raw_parts(self.arguments, self.count as usize) })
+    }
+
     /// Records plainly what can be, and leaves the rest to the module's function `slow`.
     #[inline(always)]
     unsafe fn answer(
         &self,
-        counts: RangeInclusive<isize>,
+        api: &Api,
+        counts: RangeInclusive<usize>,
         plain: unsafe fn(&Api, &[Ref]) -> Option<i32>,
         slow: &CStr,
     ) -> Ref {
-        let Some(Bound { api, .. }) = BOUND.get() else {
-            return ptr::null_mut();
-        };
         // SAFETY: by the type's promise.
         unsafe {
-            let status = if self.names.is_null() && counts.contains(&self.count) {
-                let arguments = std::slice::from_raw_parts(self.arguments, self.count as usize);
-                plain(api, arguments)
-            } else {
-                None
+            let status = match self.plain() {
+                Some(arguments) if counts.contains(&arguments.len()) => plain(api, arguments),
+                _ => None,
             };
-            let status = match status {
-                Some(status) if status != status::MALTI_NOT_RUNNING => status,
-                _ if api.is_interrupted() => return ptr::null_mut(),
-                _ => return api.hand_on(self, slow),
-            };
-            if log::waits_for_pull() && !api.pull_log(self.module) {
-                return ptr::null_mut();
+            match status {
+                Some(status) if status != status::MALTI_NOT_RUNNING => {
+                    if log::waits_for_pull() && !api.pull_log(self.own) {
+                        return ptr::null_mut();
+                    }
+                    (api.bool_from_long)((status == status::MALTI_OK).into())
+                }
+                _ if api.is_interrupted() => ptr::null_mut(),
+                _ => api.hand_on(self, slow),
             }
-            (api.bool_from_long)((status == status::MALTI_OK).into())
         }
     }
 }
@@ -228,10 +274,14 @@ impl Api {
     }
 
     unsafe fn record_request(&self, arguments: &[Ref]) -> Option<i32> {
+        let Some(tenure) = process::tenure() else {
+            return Some(status::MALTI_NOT_RUNNING);
+        };
         let call = self.call(arguments)?;
         // SAFETY: the caller holds the GIL.
         unsafe {
             self.record_call(
+                &tenure.rules,
                 call,
                 arguments[6],
                 self.bytes(arguments[7])?,
@@ -244,21 +294,35 @@ impl Api {
         let &[names, scope, said, endpoint, status, time] = arguments else {
             return None;
         };
+        // SAFETY: the caller holds the GIL.
+        unsafe {
+            let status = i32::try_from(self.number(status)?).ok()?;
+            self.record_exchange(names, scope, said, endpoint, status, self.number(time)?)
+        }
+    }
+
+    unsafe fn record_exchange(
+        &self,
+        names: Ref,
+        scope: Ref,
+        said: Ref,
+        endpoint: Ref,
+        status: i32,
+        response_time_us: u64,
+    ) -> Option<i32> {
+        let Some(tenure) = process::tenure() else {
+            return Some(status::MALTI_NOT_RUNNING);
+        };
         let created_at_us = sys::now_us();
         // SAFETY: the caller holds the GIL. What dictionaries lend lives as long as they do: no code of Python's runs
         // before the record is made.
         unsafe {
-            let entry = |dictionary: Ref, place| {
-                if self.is_none(dictionary) {
-                    return ptr::null_mut();
-                }
-                (self.dict_get_item_with_error)(dictionary, self.name(names, place))
-            };
+            let entry = |dictionary: Ref, place| self.entry(names, dictionary, place);
             let (method, headers) = (entry(scope, Name::Method), entry(scope, Name::Headers));
+            let (state, said) = (self.filled(entry(scope, Name::State)), self.filled(said));
             if method.is_null() || headers.is_null() || !self.is_none(entry(said, Name::Own)) {
                 return None;
             }
-            let state = entry(scope, Name::State);
             let own = |place, of_state| match entry(said, place) {
                 said if self.is_none(said) => entry(state, of_state),
                 said => said,
@@ -275,8 +339,8 @@ impl Api {
                     [] => self.text(endpoint)?,
                     own => own,
                 },
-                status: i32::try_from(self.number(status)?).ok()?,
-                response_time_us: self.number(time)?,
+                status,
+                response_time_us,
                 consumer: self.text_or_none(own(Name::Consumer, Name::StateConsumer))?,
                 context,
             };
@@ -284,16 +348,48 @@ impl Api {
                 query if self.is_none(query) => &[],
                 query => self.bytes(query)?,
             };
-            let peer = match entry(scope, Name::Client) {
-                client if self.is_none(client) => &[],
-                client => self.text_or_none((self.tuple_get_item)(client, 0))?,
+            let peer = if tenure.rules.use_ip {
+                match entry(scope, Name::Client) {
+                    client if self.is_none(client) => &[],
+                    client => self.text_or_none((self.tuple_get_item)(client, 0))?,
+                }
+            } else {
+                &[]
             };
             // A mapping of another kind, or a client that is no tuple.
             if !(self.err_occurred)().is_null() {
                 return None;
             }
-            self.record_call(call, headers, query, peer)
+            self.record_call(&tenure.rules, call, headers, query, peer)
         }
+    }
+
+    /// Borrowed; NULL: none.
+    #[inline]
+    unsafe fn entry(&self, names: Ref, dictionary: Ref, place: Name) -> Ref {
+        if self.is_none(dictionary) {
+            return ptr::null_mut();
+        }
+        // SAFETY: the caller holds the GIL.
+        unsafe { (self.dict_get_item_with_error)(dictionary, self.name(names, place)) }
+    }
+
+    /// NULL for a dictionary that is empty: most requests say nothing.
+    #[inline]
+    unsafe fn filled(&self, dictionary: Ref) -> Ref {
+        // SAFETY: the caller holds the GIL.
+        if self.is_none(dictionary) || unsafe { (self.dict_size)(dictionary) } == 0 {
+            ptr::null_mut()
+        } else {
+            dictionary
+        }
+    }
+
+    #[inline]
+    unsafe fn new_ref(&self, object: Ref) -> Ref {
+        // SAFETY: the caller holds the GIL.
+        unsafe { (self.inc_ref)(object) };
+        object
     }
 
     #[inline]
@@ -305,17 +401,15 @@ impl Api {
     /// Finds out who called, where the application has not said it, and records.
     unsafe fn record_call(
         &self,
+        rules: &Rules,
         call: RawCall<'_>,
         headers: Ref,
         query: &[u8],
         peer: &[u8],
     ) -> Option<i32> {
-        let Some(tenure) = process::tenure() else {
-            return Some(status::MALTI_NOT_RUNNING);
-        };
         // SAFETY: the caller holds the GIL.
-        let headers = unsafe { self.headers(headers, &tenure.rules)? };
-        let record = || request::record(&tenure.rules, call, &headers, query, peer);
+        let headers = unsafe { self.headers(headers, rules)? };
+        let record = || request::record(rules, call, &headers, query, peer);
         Some(capi::guard(status::MALTI_ERR_PANIC, record))
     }
 
@@ -459,7 +553,7 @@ impl Api {
                 self.keywords(call.arguments.offset(call.count), call.names)
             };
             let result = if call.names.is_null() == keywords.is_null() {
-                self.invoke(call.module, function, tuple, keywords)
+                self.invoke(call.own, function, tuple, keywords)
             } else {
                 ptr::null_mut()
             };

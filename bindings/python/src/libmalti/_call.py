@@ -32,55 +32,82 @@ _FUNCTIONS = (
     "PyTuple_Size",
     "PyDict_New",
     "PyDict_SetItem",
+    "PyDict_Size",
     "PyDict_GetItemWithError",
     "PyObject_GetAttrString",
     "PyObject_Call",
+    "PyObject_CallFunctionObjArgs",
+    "PyCFunction_NewEx",
+    "PyList_New",
+    "PyList_SetItem",
+    "PyLong_FromUnsignedLongLong",
     "Py_IncRef",
     "Py_DecRef",
 )
-_OBJECTS = (None, KeyboardInterrupt, SystemExit)
+_OBJECTS = (None, True, False, KeyboardInterrupt, SystemExit)
 # `PyMethodDef` is four words.
 _DEFINITION_BYTES = 4 * ctypes.sizeof(ctypes.c_void_p)
 
-Call = Callable[..., bool]
+Call = Callable[..., Any]
 
 
-def builtins(module: ModuleType, signature: str, doc: str) -> tuple[Call, Call, Call] | None:
+def builtins(module: ModuleType, signature: str, doc: str) -> list[Call] | None:
     """`record`, `record_request` and `record_scope`. What is not simple each leaves to
     `NAME_slowly` of `module`, and log lines to its `pull_log`. None: not on this interpreter, or
     the environment's `MALTI_PYTHON_CALL` is `pydll`.
     """
+    return _made(0, 3, module, f"record{signature}\n--\n\n{doc}", _probe)
+
+
+def exchange_builtins(module: ModuleType, names: tuple[str, ...]) -> list[Call] | None:
+    """`begin` and `over` in the same way, which besides leave to `module` the `endpoint_of_request`
+    and all of a request that has to `take_over`. `names` are what they look up. None also without
+    the GIL: they keep what other threads may change.
+    """
+    return None if not has_gil() else _made(3, 2, (names, module), "", _probe_exchange)
+
+
+def has_gil() -> bool:
+    """What can be without it now may get it later, but not the other way round."""
+    return getattr(sys, "_is_gil_enabled", lambda: True)()
+
+
+def _made(
+    first: int, count: int, bound: Any, doc: str, probe: Callable[..., None]
+) -> list[Call] | None:
     wanted = os.environ.get("MALTI_PYTHON_CALL")
     if wanted == "pydll":
         return None
     try:
-        return _made(module, f"record{signature}\n--\n\n{doc}")
+        if sys.implementation.name != "cpython":
+            raise NotImplementedError(f"not on {sys.implementation.name}")
+        python = ctypes.pythonapi
+        definition = _definitions(python, doc) + first * _DEFINITION_BYTES
+        definitions = [definition + index * _DEFINITION_BYTES for index in range(count)]
+        # A prototype of our own: to set `restype` on `pythonapi` would change it for everybody.
+        prototype = ctypes.PYFUNCTYPE(
+            ctypes.py_object, ctypes.c_void_p, ctypes.py_object, ctypes.py_object
+        )
+        make: Callable[..., Call] = prototype(("PyCFunction_NewEx", python))
+        trial = _Probe() if isinstance(bound, ModuleType) else (bound[0], _Probe())
+        probe(*(make(each, trial, __package__) for each in definitions))
+        return [make(each, bound, __package__) for each in definitions]
     except Exception as error:
         if wanted == "builtin":
             raise ImportError(f"MALTI_PYTHON_CALL=builtin: {error}") from error
         return None
 
 
-def _made(module: ModuleType, doc: str) -> tuple[Call, Call, Call]:
-    if sys.implementation.name != "cpython":
-        raise NotImplementedError(f"not on {sys.implementation.name}")
-    python = ctypes.pythonapi
+def _definitions(python: ctypes.PyDLL, doc: str) -> int:
+    """The address of the first one."""
     addresses = [ctypes.cast(getattr(python, name), ctypes.c_void_p).value for name in _FUNCTIONS]
-    # All three are immortal, and on CPython an object's id is its address.
+    # All are immortal, and on CPython an object's id is its address.
     addresses += map(id, _OBJECTS)
     table = (ctypes.c_void_p * len(addresses))(*addresses)
-    first = _library.python_methods(table, len(table), doc.encode())
+    first: int | None = _library.python_methods(table, len(table), doc.encode())
     if not first:
         raise NotImplementedError(f"{_library.path} asks for other functions")
-    # A prototype of our own: to set `restype` on `pythonapi` would change it for everybody.
-    prototype = ctypes.PYFUNCTYPE(
-        ctypes.py_object, ctypes.c_void_p, ctypes.py_object, ctypes.py_object
-    )
-    make: Callable[..., Any] = prototype(("PyCFunction_NewEx", python))
-    definitions = [first + index * _DEFINITION_BYTES for index in range(3)]
-    _probe(*(make(definition, _Probe(), __package__) for definition in definitions))
-    record, record_request, record_scope = (make(d, module, __package__) for d in definitions)
-    return record, record_request, record_scope
+    return first
 
 
 class _Probe(ModuleType):
@@ -93,7 +120,11 @@ class _Probe(ModuleType):
     def record_slowly(*arguments: object, **named: object) -> object:
         return arguments, named
 
-    record_request_slowly = record_scope_slowly = record_slowly
+    record_request_slowly = record_scope_slowly = begin_slowly = over_slowly = record_slowly
+    send = over = receive = record_slowly
+
+    def take_over(self, *known: object) -> _Probe:
+        return self
 
 
 def _probe(record: Any, record_request: Any, record_scope: Any) -> None:
@@ -106,4 +137,28 @@ def _probe(record: Any, record_request: Any, record_scope: Any) -> None:
             (record_scope, (("method",) * 13, {"method": "GET"}, None, *wrong[1:])),
         ):
             if call(*arguments) != (arguments, {}) or call(*wrong, x=1) != (wrong, {"x": 1}):
-                raise NotImplementedError("the builtins do not know this interpreter's objects")
+                raise _unknown()
+
+
+def _probe_exchange(begin: Any, over: Any) -> None:
+    """The same, and one answer that starts before something else takes over."""
+    for call, arguments in ((begin, (None,) * 5), (begin, (1,)), (over, (None, 1))):
+        if call(*arguments) != (arguments, {}) or call(1, x=1) != ((1,), {"x": 1}):
+            raise _unknown()
+    sent: list[object] = []
+    start = {"type": "http.response.start", "status": 200}
+    scope: dict[str, object] = {"path": "/"}
+    receive, send, request = begin(None, scope, None, sent.append, {})
+    if send(start) is not None or sent != [start] or len(scope) != 3:
+        raise _unknown()
+    if [send("odd"), send(start), receive(), over(request, 1)] != [
+        (("odd",), {}),
+        ((start,), {}),
+        ((), {}),
+        ((1,), {}),
+    ]:
+        raise _unknown()
+
+
+def _unknown() -> NotImplementedError:
+    return NotImplementedError("the builtins do not know this interpreter's objects")

@@ -10,38 +10,41 @@ from contextvars import ContextVar, Token
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any, Callable
+    from typing import Any, Callable, TypedDict
 
-
-class Said:
-    """What was said of one request by the application and its framework; None: nothing."""
-
-    # Of the class, so that a request for which nothing is said costs one small object.
-    consumer: object | None = None
-    context: object | None = None
-    endpoint: object | None = None
-    #: Asks the framework's own object for the request for `malti_consumer` and its siblings.
-    own: Callable[[str], object] | None = None
-    #: The pattern that the framework matched, in normal form, if the framework itself says so.
-    route: str | None = None
-
-    def settled(self, own: Callable[[str], object] | None = None) -> tuple[object, object, object]:
-        """Consumer, context, endpoint: what was set by function, else in the framework's object,
-        which is let go: tasks that outlive their request keep this one.
+    class Said(TypedDict, total=False):
+        """What was said of one request by the application and its framework; None: nothing. Of most
+        requests nothing is said.
         """
-        consumer, context, endpoint = self.consumer, self.context, self.endpoint
-        if own is None and self.own is None:
-            return consumer, context, endpoint
-        asked, self.own = self.own, None
-        for ask in (asked, own):
-            if ask is not None:
-                if consumer is None:
-                    consumer = ask("malti_consumer")
-                if context is None:
-                    context = ask("malti_context")
-                if endpoint is None:
-                    endpoint = ask("malti_endpoint")
-        return consumer, context, endpoint
+
+        consumer: object | None
+        context: object | None
+        endpoint: object | None
+        #: Asks the framework's own object for the request for `malti_consumer` and its siblings.
+        own: Callable[[str], object] | None
+        #: The pattern that the framework matched, in normal form, if the framework itself says so.
+        route: str | None
+else:
+    # typing takes longer to import than all of ours.
+    Said = dict
+
+
+def settled(
+    said: Said, own: Callable[[str], object] | None = None
+) -> tuple[object, object, object]:
+    """Consumer, context, endpoint: what was set by function, else in the framework's object, which
+    is let go: tasks that outlive their request keep this dictionary.
+    """
+    consumer, context, endpoint = said.get("consumer"), said.get("context"), said.get("endpoint")
+    for ask in (said.pop("own", None), own):
+        if ask is not None:
+            if consumer is None:
+                consumer = ask("malti_consumer")
+            if context is None:
+                context = ask("malti_context")
+            if endpoint is None:
+                endpoint = ask("malti_endpoint")
+    return consumer, context, endpoint
 
 
 # Where a request that is being recorded keeps its `Said`, in a scope or environ. An app with the
@@ -68,7 +71,7 @@ def set_consumer(consumer: object | None) -> None:
     """
     said = current.get()
     if said is not None:
-        said.consumer = consumer
+        said["consumer"] = consumer
 
 
 def set_context(context: object | None) -> None:
@@ -77,7 +80,7 @@ def set_context(context: object | None) -> None:
     """
     said = current.get()
     if said is not None:
-        said.context = context
+        said["context"] = context
 
 
 def set_endpoint(endpoint: object | None) -> None:
@@ -86,4 +89,4 @@ def set_endpoint(endpoint: object | None) -> None:
     """
     said = current.get()
     if said is not None:
-        said.endpoint = endpoint
+        said["endpoint"] = endpoint

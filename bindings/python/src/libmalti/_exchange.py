@@ -6,7 +6,7 @@ from time import perf_counter_ns
 from typing import Callable, NamedTuple
 
 from . import _record
-from ._context import Said
+from ._context import Said, settled
 
 # nginx's status for a client that went away before the answer.
 CLIENT_GONE = 499
@@ -33,7 +33,7 @@ class Exchange:
         """`describe` is called at the end, when a route has matched or none has."""
         self._started = perf_counter_ns()
         self._describe: Callable[[], Request] | None = describe
-        self.said = Said()
+        self.said: Said = {}
         #: When the client left, if that is known; else 0.
         self.left_at = 0
 
@@ -55,10 +55,10 @@ class Exchange:
         elapsed = (self.left_at or perf_counter_ns()) - self._started
         try:
             request, said = describe(), self.said
-            consumer, context, endpoint = said.settled()
+            consumer, context, endpoint = settled(said)
             _record.record_request(
                 request.method,
-                _record.text(endpoint) or said.route or request.endpoint,
+                _record.text(endpoint) or said.get("route") or request.endpoint,
                 status,
                 elapsed // 1000,
                 _record.text(consumer),

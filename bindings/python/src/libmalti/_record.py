@@ -180,7 +180,8 @@ def record_request_slowly(
     )
 
 
-#: What `record_scope` looks up: entries of an ASGI scope, of its state, of a `Said`.
+#: What the builtins look up: entries of an ASGI scope, of its state, of a `Said`; after these what
+#: only those of an exchange do, also in messages. The order is the library's.
 SCOPE_NAMES = (
     "method",
     "headers",
@@ -195,19 +196,30 @@ SCOPE_NAMES = (
     "context",
     "endpoint",
     "own",
+    "route",
+    "path",
+    "root_path",
+    "endpoint",
+    "litestar_app",
+    "api",
+    "type",
+    "status",
+    "more_body",
+    "trailers",
+    _context.MARK,
 )
 
 
 def record_scope(
     names: tuple[str, ...],
     scope: MutableMapping[str, Any],
-    said: dict[str, Any],
+    said: _context.Said,
     endpoint: str,
     status: int,
     response_time_us: int,
 ) -> bool:
-    """`record_request` for an ASGI scope; `names` is SCOPE_NAMES, `said` the `vars` of a `Said`.
-    `endpoint` is the route's, which what the application said comes before.
+    """`record_request` for an ASGI scope; `names` is SCOPE_NAMES. `endpoint` is the route's, which
+    what the application said comes before.
     """
     client.tick()
     return record_scope_slowly(names, scope, said, endpoint, status, response_time_us)
@@ -216,7 +228,7 @@ def record_scope(
 def record_scope_slowly(
     names: tuple[str, ...],
     scope: MutableMapping[str, Any],
-    said: dict[str, Any],
+    said: _context.Said,
     endpoint: str,
     status: int,
     response_time_us: int,
@@ -224,9 +236,7 @@ def record_scope_slowly(
     state = scope.get("state")
     if not isinstance(state, dict):  # of a framework that keeps something else there
         state = {}
-    holder = _context.Said()
-    holder.__dict__ = said
-    consumer, context, own_endpoint = holder.settled(state.get)
+    consumer, context, own_endpoint = _context.settled(said, state.get)
     if not context and isinstance(state.get("context"), str):
         context = state["context"]
     peer = scope.get("client")
@@ -251,8 +261,7 @@ if not TYPE_CHECKING and (
     )
 ):
     record, record_request, record_scope = _builtins
-    # What can have no GIL now may get it later, but not the other way round.
-    if not getattr(sys, "_is_gil_enabled", lambda: True)():
+    if not _call.has_gil():
         _request, _scope = record_request, record_scope
 
         def record_request(*arguments):

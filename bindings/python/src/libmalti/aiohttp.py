@@ -66,7 +66,7 @@ async def _observe(request: web.Request, handler: Handler) -> web.StreamResponse
     _context.current.set(answer.exchange.said)
     try:
         if request.match_info.http_exception is not None:
-            answer.exchange.said.route = await _of_another_method(request)
+            answer.exchange.said["route"] = await _of_another_method(request)
         return await handler(request)
     except (web.HTTPException, asyncio.CancelledError):
         raise
@@ -93,7 +93,7 @@ class _Answer:
     def __init__(self, request: web.Request) -> None:
         self._request = request
         self.exchange = exchange = Exchange(self._describe)
-        exchange.said.own = request.get
+        exchange.said["own"] = request.get
         #: 0 until the answer starts.
         self.status = 0
         #: Whether the handler broke the answer off.

@@ -59,13 +59,13 @@ class _Middleware(MaltiMiddleware):
             return environ.get("bottle.request.ext." + name)
 
         # What another framework said, mounted below, is nearer to the truth.
-        if said.route is None:
-            said.own = own
+        if said.get("route") is None:
+            said["own"] = own
             route = environ.get("bottle.route")
             if route is not None:
-                said.route = self._pattern(route, environ)
+                said["route"] = self._pattern(route, environ)
             elif status == _NOT_ALLOWED:
-                said.route = self._of_another_method(environ)
+                said["route"] = self._of_another_method(environ)
 
     def _pattern(self, route: Route, environ: Environ) -> str:
         script = _environ.mount(environ.get("SCRIPT_NAME") or "")

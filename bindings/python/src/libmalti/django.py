@@ -111,7 +111,7 @@ class _Exchange:
         said: Said | None = self._carrier.get(MARK)
         #: Another middleware around this one records; it is told the route.
         self._inner = said is not None
-        self.said = said if said is not None else Said()
+        self.said: Said = said if said is not None else {}
         if said is None:
             self._carrier[MARK] = self.said
         self.status = 0
@@ -165,9 +165,9 @@ class _Exchange:
     def _tell(self) -> None:
         match = self._request.resolver_match
         # One of the outer middleware's, below, may have been there already.
-        if match is not None and self.said.route is None:
-            self.said.route = self._mount() + normal("django", match.route)
-        self.said.own = vars(self._request).get
+        if match is not None and self.said.get("route") is None:
+            self.said["route"] = self._mount() + normal("django", match.route)
+        self.said["own"] = vars(self._request).get
 
     def _mount(self) -> str:
         # A scope's mounts are known to the middleware around it; a forced name is the deployment's.
@@ -182,7 +182,7 @@ class _Exchange:
 
     def _report(self, status: int, microseconds: int) -> None:
         request, said, carrier = self._request, self.said, self._carrier
-        consumer, context, endpoint = said.settled()
+        consumer, context, endpoint = _context.settled(said)
         if self._on_asgi():
             headers, query = carrier["headers"], carrier.get("query_string") or b""
             peer = (carrier.get("client") or (None,))[0]
@@ -191,7 +191,7 @@ class _Exchange:
             peer = carrier.get("REMOTE_ADDR")
         _record.record_request(
             request.method,
-            _record.text(endpoint) or said.route or self._raw_path(),
+            _record.text(endpoint) or said.get("route") or self._raw_path(),
             status,
             microseconds,
             _record.text(consumer),

@@ -58,15 +58,15 @@ class _Matched:
 
     def _tell(self, req: Any, carrier: Any) -> None:
         said: Said | None = carrier.get(MARK)
-        if said is None or said.own is not None:
+        if said is None or said.get("own") is not None:
             return
         try:
-            said.own = _getter(req.context)
+            said["own"] = _getter(req.context)
             route = self._route(req)
             if route is not None:
                 # A scope's mounts are known to the middleware.
                 script = carrier.get("SCRIPT_NAME")
-                said.route = _environ.mount(script) + route if script else route
+                said["route"] = _environ.mount(script) + route if script else route
         except Exception as error:
             _record.lost(error)
 

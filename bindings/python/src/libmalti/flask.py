@@ -57,9 +57,9 @@ def _matched(sender: Flask, **_: object) -> None:
     if said is None:
         return
     try:
-        said.own = g.get
+        said["own"] = g.get
         route = _werkzeug.route_of(sender, current)
         if route is not None:
-            said.route = _environ.mount(current.environ.get("SCRIPT_NAME") or "") + route
+            said["route"] = _environ.mount(current.environ.get("SCRIPT_NAME") or "") + route
     except Exception as error:
         _record.lost(error)

@@ -58,7 +58,7 @@ async def _matched(sender: Quart, **_: object) -> None:
     if said is None:
         return
     try:
-        said.own = g.get
-        said.route = _werkzeug.route_of(sender, current) or said.route
+        said["own"] = g.get
+        said["route"] = _werkzeug.route_of(sender, current) or said.get("route")
     except Exception as error:
         _record.lost(error)

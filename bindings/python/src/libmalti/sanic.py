@@ -60,7 +60,7 @@ async def _arrived(request: SanicRequest, **_: object) -> None:
     if handler is None:
         said = _context.current.get()
         if said is not None:
-            said.own = _Own(request, route=True)
+            said["own"] = _Own(request, route=True)
     elif not isinstance(handler, _Handler):
         protocol.request_handler = _Handler(handler)
 
@@ -127,7 +127,7 @@ class _Answer:
     def __init__(self, request: SanicRequest) -> None:
         self.request = request
         self.exchange = Exchange(self._describe)
-        self.exchange.said.own = _Own(request, route=False)
+        self.exchange.said["own"] = _Own(request, route=False)
         #: The methods that a 405 names.
         self._allowed: Any = ()
         #: Whether the handler broke its answer off.

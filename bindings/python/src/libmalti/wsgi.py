@@ -129,7 +129,8 @@ class _Exchange:
         #: 0 until the answer starts.
         self.status = 0
         self.ended = False
-        self.said = environ[MARK] = Said()
+        self.said: Said = {}
+        environ[MARK] = self.said
 
     def start_response(
         self, status: str, headers: list[tuple[str, str]], exc_info: Any = None
@@ -183,12 +184,12 @@ class _Exchange:
         environ, said = self._environ, self.said
         if self._tell is not None:
             self._tell(environ, said, status)
-        consumer, context, endpoint = said.settled()
-        if endpoint is None and self._endpoint is not None and said.route is None:
+        consumer, context, endpoint = _context.settled(said)
+        if endpoint is None and self._endpoint is not None and said.get("route") is None:
             endpoint = self._endpoint(environ)
         _record.record_request(
             environ["REQUEST_METHOD"],
-            _record.text(endpoint) or said.route or self._raw_path(),
+            _record.text(endpoint) or said.get("route") or self._raw_path(),
             status,
             microseconds,
             _record.text(consumer),
