@@ -79,7 +79,7 @@ def _cffi_record_n() -> Callable[..., int]:
     """The one call that every request makes. PyPy compiles it to machine code if it comes through
     cffi, which is part of PyPy; through ctypes it would take 70 times as long.
     """
-    from cffi import FFI
+    from cffi import FFI  # type: ignore[import-untyped, unused-ignore]
 
     ffi = FFI()
     ffi.cdef(
