@@ -1,6 +1,6 @@
 'use strict'
 // One call of record, and one span of OpenTelemetry from its start to its end that says the same.
-// Prints a list of figures for each, in nanoseconds of the thread that calls; the n-th ones
+// Prints a list of figures for each, in nanoseconds by the clock; the n-th ones
 // are a pair, measured in turn (ours, theirs, theirs, ours).
 
 const malti = require('libmalti')
@@ -24,7 +24,7 @@ const WORK = Array.from({ length: CALLS }, (_, i) => ({
 
 const median = (values) => values.sort((a, b) => a - b)[values.length >> 1]
 
-/** Of one call, in the median of some rounds, so that other programs hardly show. All is delivered after each. */
+/** Of one call, in the median of some rounds, which leaves out what else runs and most collections of garbage. */
 async function cost({ all, delivered }) {
   const spent = []
   let had = await delivered()

@@ -134,8 +134,11 @@ function record(method, endpoint, status, responseTimeUs, consumer, context) {
   return native.record(method, endpoint, status, responseTimeUs, consumer, context) === OK
 }
 
-/** Those of a request's headers that the rules read: a native call for each one would cost more. */
-function readOf(rawHeaders) {
+/**
+ * Those of a request's headers that the rules read: a native call for each one would cost more. The
+ * stand-ins for requests that frameworks make may have none.
+ */
+function readOf(rawHeaders = []) {
   let read
   for (let at = 0; at < rawHeaders.length; at += 2) {
     const name = rawHeaders[at]
