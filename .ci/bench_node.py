@@ -27,7 +27,7 @@ from programs import BENCHES, Failure, environment, receiver, run
 from table import MS, NS, US, Row, Table, claim
 
 FOLDER = BENCHES / "node"
-TURNS = 20
+TURNS = 30
 # The first requests compile.
 WARMING = 6000
 REQUESTS = 800
