@@ -102,6 +102,10 @@ bench: receiver lib ## measure, each figure beside its baseline and its target
 bench-python: receiver lib $(NOX) ## measure the Python binding beside other middlewares, in each framework
 	@$(NOX) --session bench_python
 
+.PHONY: bench-node
+bench-node: receiver lib ## measure the Node binding beside other middlewares, in each framework
+	@$(PYTHON) .ci/bench_node.py
+
 .PHONY: bench-quick
 bench-quick: lib ## count instructions and allocations of a record, fail where they grew
 	@$(PYTHON) .ci/bench.py --quick

@@ -8,16 +8,15 @@ What cannot be measured fails the run, after all else is measured; a missed targ
 
 import json
 import os
-import random
 import signal
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from functools import partial
-from statistics import median, quantiles
+from statistics import median
 
 from programs import BENCHES, ROOT, Failure, nobody, receiver, run
-from table import Row, Table
+from table import BYTES, MS, NS, US, Row, Table, claim
 
 FOLDER = BENCHES / "python"
 SOURCES = ROOT / "bindings" / "python" / "src"
@@ -64,43 +63,6 @@ def several(url: str, *what: str, times: int = PROCESSES) -> Figures:
     """The figures of several processes in one; what was a pair stays one."""
     runs = [worker(url, *what) for _ in range(times)]
     return {name: [value for one in runs for value in one[name]] for name in runs[0]}
-
-
-def interval(values: list[float]) -> tuple[float, float]:
-    """The 95 % interval of the median, by resampling."""
-    draws = random.Random(1)
-    medians = [median(draws.choices(values, k=len(values))) for _ in range(2000)]
-    cuts = quantiles(medians, n=40)
-    return cuts[0], cuts[-1]
-
-
-def claim(
-    what: str,
-    unit: tuple[float, str],
-    ours: list[float],
-    named: str,
-    theirs: list[float],
-    most: float,
-) -> Row:
-    """Ours is at most so much of theirs."""
-    if min(median(ours), median(theirs)) <= 0:
-        raise Failure(f"{what}: {median(ours):.0f} beside {median(theirs):.0f} cannot be")
-    ratios = [our / their for our, their in zip(ours, theirs)]
-    low, high = interval(ratios)
-    ratio = f"{median(ratios):.3f}"
-    scale, name = unit
-    return Row(
-        what,
-        f"{median(ours) / scale:.3g} {name}",
-        f"{named} {median(theirs) / scale:.3g} {name}",
-        f"{ratio} ({low:.3f} to {high:.3f})" if len(ratios) > 1 else ratio,
-        f"≤ 1/{1 / most:.0f}" if most < 1 else "< 1",
-        high,
-        most,
-    )
-
-
-NS, US, MS, BYTES = (1, "ns"), (1e3, "µs"), (1e6, "ms"), (1, "B")
 
 
 def record(url: str) -> Iterator[Row]:

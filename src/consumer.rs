@@ -145,10 +145,23 @@ impl Rules {
 
     /// Whether a header of this name can make a difference, here or to [`context`](Self::context).
     pub fn reads(&self, name: &[u8]) -> bool {
-        let named = |wanted: &String| name.eq_ignore_ascii_case(wanted.as_bytes());
-        self.headers.iter().any(named)
-            || self.context_headers.iter().any(named)
-            || (self.use_ip && name.eq_ignore_ascii_case(FORWARDED_FOR))
+        self.wanted()
+            .any(|wanted| name.eq_ignore_ascii_case(wanted))
+    }
+
+    /// The names that [`reads`](Self::reads) takes, in small letters.
+    pub fn names(&self) -> Vec<String> {
+        self.wanted()
+            .map(|name| String::from_utf8_lossy(name).to_ascii_lowercase())
+            .collect()
+    }
+
+    fn wanted(&self) -> impl Iterator<Item = &[u8]> {
+        self.headers
+            .iter()
+            .chain(&self.context_headers)
+            .map(String::as_bytes)
+            .chain(self.use_ip.then_some(FORWARDED_FOR))
     }
 
     /// The context that the headers (as in [`Request::headers`]) give, if [`Rules::context_headers`]

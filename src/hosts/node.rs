@@ -31,7 +31,7 @@ type Value = napi::napi_value;
 /// Node 12 has this version of Node-API, and so has everything later.
 const NODE_API: i32 = 3;
 /// What the JavaScript beside this expects; raised when a function changes.
-const FACE: i32 = 1;
+const FACE: i32 = 2;
 /// A field, a character that its end cuts in two, and a NUL.
 const TEXT_BYTES: usize = FIELD_MAX + 4;
 /// A header's name that is longer is none that the rules read.
@@ -80,12 +80,31 @@ fn made<T>(make: impl FnOnce(*mut T) -> napi::napi_status) -> Outcome<T> {
 }
 
 /// A text's bytes on the stack.
-struct Text<const N: usize = TEXT_BYTES>(MaybeUninit<[u8; N]>);
+struct Text<const N: usize = TEXT_BYTES>([MaybeUninit<u8>; N]);
 
 impl<const N: usize> Text<N> {
     #[inline(always)]
-    fn new() -> Self {
-        Text(MaybeUninit::uninit())
+    const fn new() -> Self {
+        Text([const { MaybeUninit::uninit() }; N])
+    }
+
+    /// Takes a byte of each unit, of N at most. True: that is the text, for it is ASCII.
+    #[inline(always)]
+    fn narrow(&mut self, wide: &[u16]) -> bool {
+        let mut all = 0;
+        for (byte, &unit) in self.0.iter_mut().zip(wide) {
+            all |= unit;
+            byte.write(unit as u8);
+        }
+        all < 0x80
+    }
+
+    /// # Safety
+    /// The first `len` bytes have been written.
+    #[inline(always)]
+    unsafe fn written(&self, len: usize) -> &[u8] {
+        // SAFETY: as the caller says.
+        unsafe { std::slice::from_raw_parts(self.0.as_ptr().cast(), len) }
     }
 
     /// Filled by `read`, which gets room for N bytes, a NUL among them, and says how many others it has written.
@@ -96,10 +115,8 @@ impl<const N: usize> Text<N> {
     ) -> Result<&[u8], napi::napi_status> {
         let mut len = 0;
         match read(self.0.as_mut_ptr().cast(), N, &mut len) {
-            Status::napi_ok => {
-                // SAFETY: the first `len` bytes have been written, and they are fewer than N.
-                Ok(unsafe { std::slice::from_raw_parts(self.0.as_ptr().cast(), len) })
-            }
+            // SAFETY: that many have been written, and they are fewer than N.
+            Status::napi_ok => Ok(unsafe { self.written(len) }),
             refused => Err(refused),
         }
     }
@@ -266,19 +283,34 @@ fn latin1(env: Env, value: Value, name: &str, takes: &str) -> Outcome<Vec<u8>> {
 }
 
 impl<const N: usize> Call<'_, N> {
-    /// At most what a record takes of it.
+    /// At most what a record takes of it. Node copies a text more quickly than it makes UTF-8 of it, and most of them
+    /// are ASCII.
     #[inline(always)]
     fn text<'b>(&self, at: usize, name: &str, room: &'b mut Text) -> Outcome<&'b [u8]> {
         let (env, value) = (self.env, self.arguments[at]);
-        // SAFETY: a value of the environment that calls, and a buffer of that size.
-        let read = room.fill(|out, size, len| unsafe {
-            napi::napi_get_value_string_utf8(env, value, out, size, len)
-        });
-        match read {
-            Ok(text) => Ok(request::cut(text)),
-            Err(Status::napi_string_expected) => Err(mistyped(env, value, name, "a string")),
-            Err(_) => Err(Fault::Refused),
-        }
+        let mut units = MaybeUninit::<[u16; TEXT_BYTES]>::uninit();
+        let (out, mut len) = (units.as_mut_ptr().cast::<u16>(), 0);
+        // SAFETY: a value of the environment that calls, and a buffer of that size; then, as many as were written.
+        let wide = unsafe {
+            match napi::napi_get_value_string_utf16(env, value, out, TEXT_BYTES, &mut len) {
+                Status::napi_ok => std::slice::from_raw_parts(out, len),
+                Status::napi_string_expected => {
+                    return Err(mistyped(env, value, name, "a string"));
+                }
+                _ => return Err(Fault::Refused),
+            }
+        };
+        let text = if room.narrow(wide) {
+            // SAFETY: it has.
+            unsafe { room.written(len) }
+        } else {
+            // SAFETY: as above.
+            room.fill(|out, size, len| unsafe {
+                napi::napi_get_value_string_utf8(env, value, out, size, len)
+            })
+            .map_err(|_| Fault::Refused)?
+        };
+        Ok(request::cut(text))
     }
 
     /// The same; null and undefined are empty.
@@ -320,18 +352,19 @@ impl<const N: usize> Call<'_, N> {
         Ok(self.number(at, "timeout")? as u32)
     }
 
-    /// Those of `rawHeaders` that the rules read. Undefined: there are none.
+    /// Those of an array of names and values that the rules read. Undefined: there are none.
     fn headers(&self, at: usize, rules: &crate::consumer::Rules) -> Outcome<Vec<u8>> {
         const TAKES: &str = "an array of strings";
         let (env, list) = (self.env, self.arguments[at]);
         let mut block = Vec::new();
         let mut count = 0;
+        if self.is_absent(at)? {
+            return Ok(block);
+        }
         // SAFETY: values of the environment that calls; a list that is none is refused.
         unsafe {
-            match napi::napi_get_array_length(env, list, &mut count) {
-                Status::napi_ok => {}
-                _ if kind(env, list)? == ValueType::napi_undefined => return Ok(block),
-                _ => return Err(mistyped(env, list, "headers", "an array")),
+            if napi::napi_get_array_length(env, list, &mut count) != Status::napi_ok {
+                return Err(mistyped(env, list, "headers", "an array"));
             }
             let element = |index| made(|out| napi::napi_get_element(env, list, index, out));
             for index in (1..count).step_by(2) {
@@ -353,12 +386,12 @@ impl<const N: usize> Call<'_, N> {
         Ok(block)
     }
 
-    /// What is behind the '?' of a request's target.
+    /// Undefined: there is none.
     fn query(&self, at: usize) -> Outcome<Vec<u8>> {
-        let mut target = latin1(self.env, self.arguments[at], "target", "a string")?;
-        let query = memchr::memchr(b'?', &target).map_or(target.len(), |mark| mark + 1);
-        target.drain(..query);
-        Ok(target)
+        if self.is_absent(at)? {
+            return Ok(Vec::new());
+        }
+        latin1(self.env, self.arguments[at], "query", "a string")
     }
 }
 
@@ -404,17 +437,17 @@ unsafe extern "C" fn init(env: Env, info: Info) -> Value {
 /// `record(method, endpoint, status, microseconds, consumer, context) -> status`
 unsafe extern "C" fn record(env: Env, info: Info) -> Value {
     answer(env, info, |call: &Call<'_, 6>| {
-        let mut rooms = [const { Text(MaybeUninit::uninit()) }; 4];
+        let mut rooms = [const { Text::new() }; 4];
         let record = fields(call, &mut rooms)?;
         int(env, capi::submit(|| Ok(record)))
     })
 }
 
-/// `recordRequest(method, endpoint, status, microseconds, consumer, context, rawHeaders, target, peer) -> status`: the
+/// `recordRequest(method, endpoint, status, microseconds, consumer, context, headers, query, peer) -> status`: the
 /// consumer and context are what the application said; where it said nothing the rest is asked who called.
 unsafe extern "C" fn record_request(env: Env, info: Info) -> Value {
     answer(env, info, |call: &Call<'_, 9>| {
-        let mut rooms = [const { Text(MaybeUninit::uninit()) }; 4];
+        let mut rooms = [const { Text::new() }; 4];
         let record = fields(call, &mut rooms)?;
         // A child that was forked has no client before its first call.
         let Some(tenure) = process::tenure() else {
@@ -449,12 +482,28 @@ fn fields<'b, const N: usize>(
     })
 }
 
-/// `readsPeer() -> boolean`: whether the rules want to know the other end's address, which costs a call of the system.
-unsafe extern "C" fn reads_peer(env: Env, info: Info) -> Value {
+/// `reads() -> [peer, ...names]`: whether the rules want to know the other end's address, which costs a call of the
+/// system, and in small letters the names of the headers that they read.
+unsafe extern "C" fn reads(env: Env, info: Info) -> Value {
     answer(env, info, |_: &Call<'_, 0>| {
-        let reads = process::tenure().is_some_and(|tenure| tenure.rules.use_ip);
-        // SAFETY: the environment that calls.
-        made(|out| unsafe { napi::napi_get_boolean(env, reads, out) })
+        let rules = process::tenure().map(|tenure| &tenure.rules);
+        let names = rules.map_or_else(Vec::new, |rules| rules.names());
+        // SAFETY: values of the environment that calls.
+        unsafe {
+            let reads = made(|out| napi::napi_create_array_with_length(env, names.len() + 1, out))?;
+            let peer = rules.is_some_and(|rules| rules.use_ip);
+            let peer = made(|out| napi::napi_get_boolean(env, peer, out))?;
+            done(napi::napi_set_element(env, reads, 0, peer))?;
+            for (name, index) in names.iter().zip(1..) {
+                done(napi::napi_set_element(
+                    env,
+                    reads,
+                    index,
+                    string(env, name)?,
+                ))?;
+            }
+            Ok(reads)
+        }
     })
 }
 
@@ -582,7 +631,7 @@ const FUNCTIONS: [(&CStr, Function); 11] = [
     (c"init", init),
     (c"record", record),
     (c"recordRequest", record_request),
-    (c"readsPeer", reads_peer),
+    (c"reads", reads),
     (c"normalizeRoute", normalize_route),
     (c"stats", stats),
     (c"flushBegin", flush_begin),

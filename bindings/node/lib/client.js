@@ -14,6 +14,9 @@ const LOG_EVERY_MS = 1000
 
 /** `recording` is what requests look at first. `readsPeer`: the rules want the other end's address. */
 const client = { recording: false, readsPeer: false, settled: false }
+/** In small letters the headers that the rules read, and their lengths, which most others don't have. */
+const readNames = new Set()
+const readLengths = []
 
 let native
 let prepared = {}
@@ -24,6 +27,18 @@ const said = new Set()
 function library() {
   native ??= load()
   return native
+}
+
+/** Asks what the rules of the client that runs read of a request. */
+function learn() {
+  const [peer, ...names] = native.reads()
+  client.readsPeer = peer
+  readNames.clear()
+  readLengths.length = 0
+  for (const name of names) {
+    readNames.add(name)
+    readLengths[name.length] = true
+  }
 }
 
 function asText(key, value) {
@@ -50,7 +65,7 @@ function take(settings) {
   const status = library().init(texts)
   client.settled = true
   client.recording = status !== DISABLED
-  client.readsPeer = native.readsPeer()
+  learn()
   pullLog()
 }
 
@@ -103,7 +118,7 @@ function begun() {
       // Another part of the process may have come first: its client serves us too.
       if (native?.flushBegin() >= 0) {
         client.recording = true
-        client.readsPeer = native.readsPeer()
+        learn()
         once(`the client that runs is used as it is: ${error.message}`)
       } else {
         once(`nothing is recorded: ${error.message}`)
@@ -119,10 +134,29 @@ function record(method, endpoint, status, responseTimeUs, consumer, context) {
   return native.record(method, endpoint, status, responseTimeUs, consumer, context) === OK
 }
 
-/** The same for middleware; faults are said once, never thrown. */
-function recordRequest(...request) {
+/**
+ * Those of a request's headers that the rules read: a native call for each one would cost more. The
+ * stand-ins for requests that frameworks make may have none.
+ */
+function readOf(rawHeaders = []) {
+  let read
+  for (let at = 0; at < rawHeaders.length; at += 2) {
+    const name = rawHeaders[at]
+    if (!readLengths[name.length] || !readNames.has(name.toLowerCase())) continue
+    read ??= []
+    read.push(name, rawHeaders[at + 1])
+  }
+  return read
+}
+
+/** The same for middleware, from a request's headers and target; faults are said once, never thrown. */
+function recordRequest(method, endpoint, status, us, consumer, context, rawHeaders, target, peer) {
   try {
-    return native.recordRequest(...request) === OK
+    const mark = target.indexOf('?')
+    const query = mark < 0 ? undefined : target.slice(mark + 1)
+    const headers = readOf(rawHeaders)
+    const code = native.recordRequest(method, endpoint, status, us, consumer, context, headers, query, peer)
+    return code === OK
   } catch (error) {
     lost(error)
     return false

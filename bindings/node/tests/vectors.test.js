@@ -49,9 +49,9 @@ test('consumers and contexts', async () => {
   assert.ok(cases.length > 60)
   for (const { name, config, state, headers, query, peer, expect, expect_context } of cases) {
     const list = headers.flatMap((pair) => pair.map(bytes))
-    const target = `/?${bytes(query)}`
+    const asked = bytes(query)
     const [record] = await written(config, () => {
-      const code = native.recordRequest('GET', '/', 200, 1, state, null, list, target, peer)
+      const code = native.recordRequest('GET', '/', 200, 1, state, null, list, asked, peer)
       assert.equal(code, 0, name)
     })
     // What a record can't hold is cleaned away on its further way, which record.json is about.
@@ -61,6 +61,20 @@ test('consumers and contexts', async () => {
       assert.equal(record.context ?? null, expect_context && cleaned(expect_context), name)
     }
   }
+})
+
+test('what the rules read of a request', () => {
+  const settings = { ...BASE, url: 'file:/dev/null' }
+  const reads = (more) => {
+    native.init({ ...settings, ...more })
+    const [peer, ...names] = native.reads()
+    native.shutdown(60_000)
+    return [peer, names]
+  }
+  assert.deepEqual(reads({ consumer_headers: 'X-Tenant,x-user' }), [false, ['x-tenant', 'x-user']])
+  const all = { consumer_headers: 'a', context_headers: 'B', use_ip_as_consumer: 'true' }
+  assert.deepEqual(reads(all), [true, ['a', 'b', 'x-forwarded-for']])
+  assert.deepEqual(native.reads(), [false])
 })
 
 /** A text of record.json; undefined: one that a JavaScript string can't be. */
@@ -116,13 +130,13 @@ test('arguments of the wrong type are named', () => {
     [() => native.shutdown('x'), 'timeout is a number, not a string'],
   ]
   for (const [call, message] of wrong) assert.throws(call, { name: 'TypeError', message })
-  const request = (headers, target) => native.recordRequest('GET', '/', 200, 1, '', '', headers, target)
+  const request = (headers, query) => native.recordRequest('GET', '/', 200, 1, '', '', headers, query)
   native.init({ ...BASE, url: 'file:/dev/null' })
-  assert.throws(() => request({}, '/'), { message: 'headers is an array, not an object' })
-  assert.throws(() => request([1, 2], '/'), { message: 'headers is an array of strings, not a number' })
-  assert.throws(() => request(['x-user-id', 1], '/'), { name: 'TypeError' })
-  assert.throws(() => request([], 3), { message: 'target is a string, not a number' })
-  assert.equal(request(undefined, '/'), 0)
+  assert.throws(() => request({}, ''), { message: 'headers is an array, not an object' })
+  assert.throws(() => request([1, 2], ''), { message: 'headers is an array of strings, not a number' })
+  assert.throws(() => request(['x-user-id', 1], ''), { name: 'TypeError' })
+  assert.throws(() => request([], 3), { message: 'query is a string, not a number' })
+  assert.equal(request(undefined, undefined), 0)
   assert.equal(native.record('GET', '/', 200.5, 1), -1)
   assert.equal(native.record('GET', '/', NaN, NaN), -1)
   assert.equal(native.shutdown(60_000), 0)

@@ -1,0 +1,252 @@
+"""Measures the Node binding beside other middlewares, each figure beside its target.
+
+What is compared is measured in turn, there and back (ours, theirs, theirs, ours), and each turn
+gives a pair. A claim is the median of the pairs' ratios, and it holds if the whole 95 % interval of
+that median does. A figure counts only if every record was delivered. What cannot be measured fails
+the run, after all else is measured; a missed target is printed.
+
+Requests come over loopback, from this process. Each subject serves them in a process of its own,
+all of whose CPU time counts, so that of its sending too.
+"""
+
+import contextlib
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from functools import partial
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from statistics import median
+
+import node
+from programs import BENCHES, Failure, environment, receiver, run
+from table import MS, NS, US, Row, Table, claim
+
+FOLDER = BENCHES / "node"
+TURNS = 30
+# The first requests compile.
+WARMING = 6000
+REQUESTS = 800
+CONNECTIONS = 16
+ANSWER_SECONDS = 30
+WIDTHS = (26, 10, 38, 24, 7)
+# Of each framework in turn, what its middleware stands beside.
+PEERS = {
+    "Express 5": ("apitally", "express-prom-bundle", "opentelemetry"),
+    "Fastify 5": ("apitally", "fastify-metrics", "opentelemetry"),
+    "Express 4": (),
+    "Koa 3": (),
+    "node:http": (),
+}
+REQUEST = "\r\n".join(
+    (
+        "GET /users/7 HTTP/1.1",
+        "Host: shop.example",
+        "User-Agent: bench/1",
+        "Accept: application/json",
+        "Accept-Encoding: gzip, deflate",
+        "Accept-Language: en",
+        "Authorization: Bearer 0123456789abcdef",
+        "X-Request-Id: 0b5f5a1e-9c55-4a3c-8c0e-3f6f8f1f6a55",
+        "X-Consumer-Id: mobile-app",
+        "\r\n",
+    )
+).encode()
+
+Figures = dict[str, list[float]]
+
+
+def figures(url: str, script: str) -> Figures:
+    found: Figures = json.loads(run(["node", str(FOLDER / script)], url))
+    if not all(found.values()):
+        raise Failure(f"{script} gave no figures")
+    return found
+
+
+def record(url: str) -> Iterator[Row]:
+    found = figures(url, "record.js")
+    yield claim("record", NS, found["ours"], "OpenTelemetry span", found["theirs"], 1 / 12)
+
+
+def delay(url: str) -> Iterator[Row]:
+    found = figures(url, "delay.js")
+    yield claim("event-loop delay, p99", MS, found["ours"], "not recording", found["bare"], 1.1)
+
+
+class Hub(BaseHTTPRequestHandler):
+    """Takes what apitally sends."""
+
+    taken = 0
+
+    def do_POST(self) -> None:
+        self.rfile.read(int(self.headers["Content-Length"] or 0))
+        self.send_response(202)
+        self.send_header("Content-Length", "0")
+        self.end_headers()
+        Hub.taken += 1
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+
+@contextlib.contextmanager
+def hub() -> Iterator[str]:
+    with ThreadingHTTPServer(("127.0.0.1", 0), Hub) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_port}"
+        server.shutdown()
+
+
+class Serving:
+    """One subject's process, and open connections to it."""
+
+    def __init__(self, stack: contextlib.ExitStack, url: str, framework: str, subject: str) -> None:
+        self.name = f"{framework}, {subject}"
+        self.process = stack.enter_context(
+            subprocess.Popen(
+                ["node", str(FOLDER / "serve.js"), framework, subject],
+                env={**environment(url), "NODE_ENV": "production"},
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                text=True,
+            )
+        )
+        stack.callback(self.process.kill)
+        port = int(self._line())
+        self.asked = 0
+        self.connections = [
+            stack.enter_context(socket.create_connection(("127.0.0.1", port), ANSWER_SECONDS))
+            for _ in range(CONNECTIONS)
+        ]
+        for connection in self.connections:
+            connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self.length = self._first()
+        self.request(WARMING)
+        self.cpu_us = self._cpu_us()
+
+    def _line(self) -> str:
+        assert self.process.stdout is not None
+        line = self.process.stdout.readline()
+        if not line:
+            raise Failure(f"{self.name} ended")
+        return line
+
+    def _first(self) -> int:
+        """How long each answer is."""
+        connection = self.connections[0]
+        connection.sendall(REQUEST)
+        self.asked += 1
+        answer = b""
+        while b"}" not in answer:
+            answer += connection.recv(1 << 16)
+        if not answer.startswith(b"HTTP/1.1 200 ") or not answer.endswith(b"}"):
+            raise Failure(f"{self.name} answers {answer!r}")
+        return len(answer)
+
+    def request(self, count: int) -> None:
+        for _ in range(count // CONNECTIONS):
+            for connection in self.connections:
+                connection.sendall(REQUEST)
+            for connection in self.connections:
+                if len(connection.recv(self.length, socket.MSG_WAITALL)) != self.length:
+                    raise Failure(f"{self.name} gave no answer")
+            self.asked += CONNECTIONS
+
+    def _ask(self, what: str) -> float | None:
+        assert self.process.stdin is not None
+        self.process.stdin.write(f"{what}\n")
+        self.process.stdin.flush()
+        found: float | None = json.loads(self._line())
+        return found
+
+    def _cpu_us(self) -> float:
+        return self._ask("cpu") or 0
+
+    def cost(self) -> float:
+        """Of a request, in nanoseconds, with all that the process has done since the last one."""
+        before = self.cpu_us
+        self.request(REQUESTS)
+        self.cpu_us = self._cpu_us()
+        return (self.cpu_us - before) * 1000 / REQUESTS
+
+    def end(self) -> None:
+        delivered = self._ask("delivered")
+        if delivered not in (None, self.asked):
+            raise Failure(f"{self.name}: {delivered} of {self.asked} were delivered")
+
+
+def served(url: str, framework: str, subjects: tuple[str, ...]) -> Figures:
+    """What a request costs, turn by turn."""
+    found: Figures = {subject: [] for subject in subjects}
+    with contextlib.ExitStack() as stack:
+        serving = {subject: Serving(stack, url, framework, subject) for subject in subjects}
+        for _ in range(TURNS):
+            there = {subject: one.cost() for subject, one in serving.items()}
+            for subject, one in reversed(list(serving.items())):
+                found[subject].append((there[subject] + one.cost()) / 2)
+        for one in serving.values():
+            one.end()
+    return found
+
+
+def added(found: Figures, subject: str) -> list[float]:
+    return [whole - bare for whole, bare in zip(found[subject], found["bare"])]
+
+
+def measured(url: str) -> int:
+    failures = 0
+
+    def failed(failure: Failure) -> None:
+        nonlocal failures
+        failures += 1
+        print(f"FAILED: {failure}", flush=True)
+
+    table = Table(*WIDTHS)
+    table.cells("what", "figure", "baseline", "ratio (95 %)", "target", "")
+    parts: list[Callable[[], Iterator[Row]]] = [partial(part, url) for part in (record, delay)]
+    lines: list[tuple[str, ...]] = []
+
+    def framework(name: str) -> Iterator[Row]:
+        found = served(url, name, ("bare", "libmalti", *PEERS[name]))
+        ours = added(found, "libmalti")
+        for peer in PEERS[name]:
+            yield claim(f"request, {name}", US, ours, peer, added(found, peer), 1)
+        add, bare = median(ours), median(found["bare"])
+        lines.append((name, f"{add / 1000:.1f} µs", f"{bare / 1000:.1f} µs", f"{add / bare:.0%}"))
+
+    parts += [partial(framework, name) for name in PEERS]
+    for part in parts:
+        try:
+            for row in part():
+                table.add(row)
+        except Failure as failure:
+            failed(failure)
+    print(f"{table.met} of {len(table.rows)} targets met\n")
+    table.cells("one line more, per request", "adds", "to", "")
+    for line in lines:
+        table.cells(*line)
+    if Hub.taken == 0:
+        failed(Failure("apitally sent nothing"))
+    if failures:
+        print(f"bench-node: {failures} measures failed", file=sys.stderr)
+    return int(failures > 0)
+
+
+def main() -> int:
+    # Also then the programs that run must end.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit("bench-node: ended by a signal"))
+    if problem := node.lacking():
+        sys.exit(f"bench-node: {problem} is missing")
+    if problem := node.install(FOLDER):
+        sys.exit(problem)
+    with hub() as address, receiver() as url:
+        os.environ["APITALLY_HUB_BASE_URL"] = address
+        return measured(url)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
