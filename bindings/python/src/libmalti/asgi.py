@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, MutableMapping
 
+from . import _later
 from ._context import MARK, Said, current
 
 # Not typing's, which takes longer to import than all of ours.
@@ -33,8 +34,10 @@ def _load() -> None:
     """What a middleware needs, once there is one: importing alone loads no library."""
     global begin, client, over
     try:
-        from ._asgi import begin, over
-        from ._client import client
+        begin, over, client = (
+            _later.attribute(f"{__package__}.{module}", name)
+            for module, name in (("_asgi", "begin"), ("_asgi", "over"), ("_client", "client"))
+        )
     except ImportError as error:
         # Frameworks make their middleware when they are asked first, and no request is to fail.
         import logging

@@ -7,6 +7,8 @@ Nothing here raises where 1.0.4 did not.
 
 from __future__ import annotations
 
+from .. import _later
+
 _HOMES = {
     "BatchSender": "libmalti._compat.sender",
     "MaltiMiddleware": "libmalti.asgi",
@@ -32,6 +34,4 @@ def __getattr__(name: str) -> object:
         return __version__
     if name not in _HOMES:
         raise AttributeError(f"no attribute {name!r} in the names of malti-telemetry")
-    from importlib import import_module
-
-    return getattr(import_module(_HOMES[name]), name)
+    return _later.attribute(_HOMES[name], name)
