@@ -70,8 +70,12 @@ function pullLog() {
 function once(line) {
   if (said.has(line)) return
   said.add(line)
-  if (logger) logger.warn(line)
-  else process.stderr.write(`malti: warn: ${line}\n`)
+  try {
+    if (logger) logger.warn(line)
+    else process.stderr.write(`malti: warn: ${line}\n`)
+  } catch {
+    // As in pullLog.
+  }
 }
 
 /**
@@ -129,9 +133,22 @@ function recordRequest(...request) {
   }
 }
 
-/** A fault of telemetry in the middle of a request. */
+/** A fault in the middle of a request: the first of its kind, for each may tell of its own request. */
+function fault(kind, error) {
+  if (said.has(kind)) return
+  said.add(kind)
+  let why = 'no text'
+  try {
+    why = String(error?.message ?? error)
+  } catch {
+    // What was thrown can't be told.
+  }
+  once(`${kind}: ${why} (said once)`)
+}
+
+/** A fault of telemetry that costs a record. */
 function lost(error) {
-  once(`a request was not recorded: ${error?.message ?? error}`)
+  fault('a request was not recorded', error)
 }
 
 const patterns = new Map()
@@ -228,6 +245,7 @@ module.exports = {
   begun,
   record,
   recordRequest,
+  fault,
   lost,
   normalize,
   flush,
