@@ -85,8 +85,12 @@ function pullLog() {
 function once(line) {
   if (said.has(line)) return
   said.add(line)
-  if (logger) logger.warn(line)
-  else process.stderr.write(`malti: warn: ${line}\n`)
+  try {
+    if (logger) logger.warn(line)
+    else process.stderr.write(`malti: warn: ${line}\n`)
+  } catch {
+    // As in pullLog.
+  }
 }
 
 /**
@@ -163,9 +167,22 @@ function recordRequest(method, endpoint, status, us, consumer, context, rawHeade
   }
 }
 
-/** A fault of telemetry in the middle of a request. */
+/** A fault in the middle of a request: the first of its kind, for each may tell of its own request. */
+function fault(kind, error) {
+  if (said.has(kind)) return
+  said.add(kind)
+  let why = 'no text'
+  try {
+    why = String(error?.message ?? error)
+  } catch {
+    // What was thrown can't be told.
+  }
+  once(`${kind}: ${why} (said once)`)
+}
+
+/** A fault of telemetry that costs a record. */
 function lost(error) {
-  once(`a request was not recorded: ${error?.message ?? error}`)
+  fault('a request was not recorded', error)
 }
 
 const patterns = new Map()
@@ -222,14 +239,16 @@ async function flush(timeoutMs = 5000) {
 
 /** Delivers, then stops the client; `init` starts it again. False: not all was confirmed in time. */
 async function shutdown(timeoutMs = 5000) {
-  const limit = duration(timeoutMs)
+  const until = performance.now() + duration(timeoutMs)
   if (!native) return true
-  const delivered = await settle(limit)
+  const before = await settle(until - performance.now())
   client.recording = false
   client.settled = true
+  // What came while the first one waited.
+  const delivered = await settle(until - performance.now())
   const status = native.shutdown(0)
   pullLog()
-  return delivered && status >= OK
+  return before && delivered && status >= OK
 }
 
 /** The ledger. */
@@ -260,6 +279,7 @@ module.exports = {
   begun,
   record,
   recordRequest,
+  fault,
   lost,
   normalize,
   flush,

@@ -2,7 +2,7 @@
 // One request and its answer on node:http, whatever framework stands between.
 
 const { AsyncLocalStorage } = require('node:async_hooks')
-const { client, begun, lost, recordRequest } = require('./client.js')
+const { client, begun, fault, lost, recordRequest } = require('./client.js')
 
 // nginx's status for a client that went away before the answer.
 const CLIENT_GONE = 499
@@ -12,7 +12,9 @@ const CANCEL = 8
 
 /** Known by name, so that two copies of this package in a process record a request once. */
 const MARK = Symbol.for('libmalti.exchange')
-const current = new AsyncLocalStorage()
+/** And what one copy's middleware begins another's `setConsumer` finds. */
+const CURRENT = Symbol.for('libmalti.current')
+const current = (globalThis[CURRENT] ??= new AsyncLocalStorage())
 
 /** Whether it was the client that ended the connection, or its HTTP/2 stream. */
 function hasLeft({ socket }, stream) {
@@ -20,9 +22,25 @@ function hasLeft({ socket }, stream) {
   return socket.readableEnded || socket.errored?.syscall !== undefined
 }
 
-/** A value of the application's as text; what is nothing is absent. */
+/** A value of the application's as text; what is nothing, or has no text, is absent. */
 function text(value) {
-  return value === undefined || value === null ? undefined : String(value)
+  if (value === undefined || value === null) return undefined
+  try {
+    return String(value)
+  } catch (error) {
+    fault('what the application said has no text', error)
+    return undefined
+  }
+}
+
+/** What `route` says of a request; where it fails there is none. */
+function patternOf(route, req) {
+  try {
+    return text(route(req))
+  } catch (error) {
+    fault("a request's route was not found out", error)
+    return undefined
+  }
 }
 
 function pathOf(target) {
@@ -65,7 +83,7 @@ class Exchange {
       const req = this.#req
       recordRequest(
         req.method,
-        text(this.endpoint) || this.#route(req) || pathOf(this.#target),
+        text(this.endpoint) || patternOf(this.#route, req) || pathOf(this.#target),
         this.#status(),
         elapsed * 1000,
         text(this.consumer),
@@ -138,6 +156,7 @@ module.exports = {
   current,
   follow,
   pathOf,
+  patternOf,
   text,
   setConsumer,
   setContext,

@@ -71,13 +71,24 @@ function probed(matcher, matched) {
   return normalize('plain', segments.join('/'))
 }
 
+/** The regular expressions that Express 4 has made one of, for a list of paths. */
+function alternatives(source, flags) {
+  const parts = source.split('|^')
+  try {
+    return parts.map((part, index) => new RegExp(index === 0 ? part : `^${part}`, flags))
+  } catch {
+    // It was in a group or a class of the application's own expression.
+    return [new RegExp(source, flags)]
+  }
+}
+
 /** One [match, pattern] for each path of a layer; `match(path)` gives the text that it matched. */
 function shapeOf(layer) {
   if (layer.regexp) {
     const names = layer.keys.map((key) => key.name)
     if (layer.keys.length === 0 && layer.regexp.fast_slash) return [[() => '', () => '']]
-    return layer.regexp.source.split('|^').map((source) => {
-      const regexp = new RegExp(source.startsWith('^') ? source : `^${source}`, layer.regexp.flags)
+    return alternatives(layer.regexp.source, layer.regexp.flags).map((regexp) => {
+      const { source } = regexp
       let pattern
       const count = new RegExp(`${source}|`).exec('').length - 1
       const own = names.splice(0, count)

@@ -2,7 +2,7 @@
 // One Request and its Response, where there is no response of node's own that tells of its end.
 
 const { client, begun, lost, recordRequest } = require('./client.js')
-const { CLIENT_GONE, SERVER_ERROR, pathOf, text } = require('./exchange.js')
+const { CLIENT_GONE, SERVER_ERROR, pathOf, patternOf, text } = require('./exchange.js')
 
 /** How many reads a body that is there as a whole takes: its one piece, and its end. */
 const READS = 2
@@ -50,7 +50,7 @@ class FetchExchange {
     try {
       recordRequest(
         request.method,
-        text(this.endpoint) || this.#route() || pathOf(this.#target),
+        text(this.endpoint) || patternOf(this.#route, request) || pathOf(this.#target),
         status,
         elapsed * 1000,
         text(this.consumer),

@@ -4,7 +4,7 @@
 const assert = require('node:assert/strict')
 
 const { after, test } = require('node:test')
-const { receiver, run } = require('./harness.js')
+const { brief, receiver, run } = require('./harness.js')
 const malti = require('libmalti')
 
 test('both kinds of module are one', async () => {
@@ -89,3 +89,58 @@ test('init, record, flush, stats, shutdown', async (t) => {
 })
 
 after(() => malti.shutdown())
+
+test('faults of the application and of its logger cost no answer and no record', async (t) => {
+  const server = await receiver(t)
+  const program = `
+    const malti = require('libmalti')
+    const logger = { error() {}, info() {}, debug() {}, warn(line) { console.log(line); throw new Error('logger') } }
+    malti.init({ logger, clean_mode: false })
+    const strange = { toString() { throw Symbol('text') } }
+    const endpoint = (req) => {
+      if (req.url.startsWith('/throws')) throw new Error(req.url)
+      return req.url === '/symbol' ? Symbol('route') : '/consumer'
+    }
+    const app = malti.instrument(require('node:http').createServer((q, s) => {
+      malti.setConsumer(q.url === '/consumer' ? strange : 'me')
+      s.end('fine')
+    }), { endpoint })
+    app.listen(0, '127.0.0.1', async () => {
+      for (const path of ['/throws/1', '/throws/2', '/symbol', '/consumer']) {
+        await (await fetch('http://127.0.0.1:' + app.address().port + path, { headers: { connection: 'close' } })).text()
+      }
+      app.close()
+    })`
+  const app = run(t, process.execPath, ['-e', program], server.env)
+  assert.equal(
+    await app.rest(),
+    "a request's route was not found out: /throws/1 (said once)\n" +
+      'what the application said has no text: Symbol(text) (said once)',
+  )
+  assert.deepEqual(await app.end(), { status: 0, signal: null, errors: '' })
+  assert.deepEqual((await server.records()).map(brief), [
+    'GET /throws/1 200 me',
+    'GET /throws/2 200 me',
+    'GET Symbol(route) 200 me',
+    'GET /consumer 200 anonymous',
+  ])
+})
+
+test('two copies of the package share the request', async (t) => {
+  const server = await receiver(t)
+  const program = `
+    const malti = require('libmalti')
+    for (const file of Object.keys(require.cache)) delete require.cache[file]
+    const copy = require('libmalti')
+    const app = copy.instrument(malti.instrument(require('node:http').createServer((q, s) => {
+      if (copy !== malti) copy.setConsumer('me')
+      s.end('fine')
+    })))
+    app.listen(0, '127.0.0.1', async () => {
+      await (await fetch('http://127.0.0.1:' + app.address().port + '/x')).text()
+      app.close()
+    })`
+  const app = run(t, process.execPath, ['-e', program], server.env)
+  assert.deepEqual(await app.end(), { status: 0, signal: null, errors: '' })
+  assert.deepEqual((await server.records()).map(brief), ['GET /x 200 me'])
+})

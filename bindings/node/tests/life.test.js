@@ -2,8 +2,9 @@
 // The ends of processes and of workers: nothing is lost, and nobody is kept alive.
 
 const assert = require('node:assert/strict')
+const http = require('node:http')
 const { test } = require('node:test')
-const { receiver, run } = require('./harness.js')
+const { listening, receiver, run } = require('./harness.js')
 
 const PROGRAM = "const malti = require('libmalti'); malti.record('GET', '/x', 200, 1);"
 
@@ -30,6 +31,30 @@ test('a client keeps no process alive, nor does a flush that is over', async (t)
   const program = run(t, process.execPath, ['-e', `${PROGRAM} malti.flush(3_600_000)`], server.env)
   assert.equal((await program.end()).status, 0)
   assert.equal((await server.records()).length, 1)
+})
+
+test('a shutdown delivers what comes while it waits', async (t) => {
+  // Slow enough that much comes before a first batch has arrived.
+  const slow = http.createServer((req, res) => {
+    req.resume()
+    setTimeout(() => res.end(), 50)
+  })
+  const env = { MALTI_URL: `http://127.0.0.1:${await listening(t, slow)}`, MALTI_API_KEY: 'k', MALTI_SERVICE_NAME: 's' }
+  const program = `
+    let goesOn = true
+    const work = () => {
+      malti.record('GET', '/x', 200, 1)
+      if (goesOn) setTimeout(work, 1)
+    }
+    work()
+    malti.shutdown(60_000).then((delivered) => {
+      goesOn = false
+      const { recorded, sent } = malti.stats()
+      console.log(delivered, recorded - sent)
+    })`
+  const app = run(t, process.execPath, ['-e', PROGRAM + program], env)
+  assert.equal(await app.line(), 'true 0')
+  assert.deepEqual(await app.end(), { status: 0, signal: null, errors: '' })
 })
 
 test('a worker that alone has used the client delivers at its end', async (t) => {
