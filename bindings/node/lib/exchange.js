@@ -16,10 +16,16 @@ const MARK = Symbol.for('libmalti.exchange')
 const CURRENT = Symbol.for('libmalti.current')
 const current = (globalThis[CURRENT] ??= new AsyncLocalStorage())
 
-/** Whether it was the client that ended the connection, or its HTTP/2 stream. */
-function hasLeft({ socket }, stream) {
-  if (stream) return stream.rstCode === CANCEL
-  return socket.readableEnded || socket.errored?.syscall !== undefined
+/** Whether it was the client that ended the connection. */
+function hasLeft({ socket }, res) {
+  // An answer that the application destroys with an error, of a file perhaps, takes its connection along.
+  const broken = socket.errored?.syscall !== undefined && socket.errored !== res.errored
+  return socket.readableEnded || broken
+}
+
+/** The same of an HTTP/2 stream, or of its session, which breaks with all of its streams. */
+function hasLeftStream(stream, session) {
+  return stream.rstCode === CANCEL || (session?.destroyed && stream.errored?.syscall !== undefined)
 }
 
 /** A value of the application's as text; what is nothing, or has no text, is absent. */
@@ -55,8 +61,9 @@ class Exchange {
   endpoint = undefined
   #req
   #res
-  /** HTTP/2's, which the request forgets when it is closed. */
+  /** HTTP/2's, which the request and the stream forget when they are closed. */
   #stream
+  #session
   #route
   #target
   #peer
@@ -67,6 +74,7 @@ class Exchange {
     this.#req = req
     this.#res = res
     this.#stream = req.stream
+    this.#session = req.stream?.session
     this.#route = route
     this.#target = req.originalUrl ?? req.url
     // A socket that is closed has forgotten it.
@@ -103,7 +111,7 @@ class Exchange {
     // Node lets a response that was destroyed end as if it were whole, but leaves it its connection.
     const destroyed = stream === undefined && res.socket?.destroyed === true
     if (stream ? stream.rstCode === 0 : res.writableFinished && !destroyed) return res.statusCode
-    if (!hasLeft(this.#req, stream)) {
+    if (!(stream ? hasLeftStream(stream, this.#session) : hasLeft(this.#req, res))) {
       // The server broke it off, or a stand-in for a connection has no notion of it.
       return res.writableEnded && !stream && !destroyed ? res.statusCode : SERVER_ERROR
     }
@@ -114,11 +122,12 @@ class Exchange {
 /**
  * Follows a request to its end, once. `route` gives the pattern that it matched, in normal form, at
  * the end; undefined: none. `end` is the event of `res` that is its end. Null: it is followed already,
- * or nothing is recorded. `req.malti` is there in any case.
+ * or not recorded. `req.malti` is there in any case.
  */
 function follow(req, res, route, end = 'close') {
   if (req[MARK]) return null
-  if (!(client.recording || begun())) {
+  // What lets a websocket's handshake through a router makes up an answer for it.
+  if (req.upgrade || !(client.recording || begun())) {
     req.malti ??= {}
     return null
   }

@@ -2,6 +2,8 @@
 // Fastify 5.
 
 const assert = require('node:assert/strict')
+const { once } = require('node:events')
+const http = require('node:http')
 const { before, test } = require('node:test')
 const fastify = require('fastify')
 const { brief, delivered, receiver, wholeFile } = require('./harness.js')
@@ -60,4 +62,31 @@ test('patterns, callers and errors, by connection and by inject', async () => {
     'GET /nope/3 404 anonymous',
     'GET /users/{user_id} 200 anonymous',
   ])
+})
+
+test("a websocket's handshake, which plugins let through the router, is no request", async () => {
+  const app = fastify()
+  await app.register(malti)
+  app.get('/socket', (request, reply) => {
+    reply.hijack()
+    request.malti.consumer = 'me'
+    request.raw.socket.write('HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n')
+  })
+  app.get('/after', async () => 'fine')
+  app.server.on('upgrade', (req, socket) => {
+    const res = new http.ServerResponse(req)
+    res.assignSocket(socket)
+    socket.on('end', () => socket.end()).resume()
+    app.routing(req, res)
+  })
+  await app.listen({ port: 0, host: '127.0.0.1' })
+  const { port } = app.server.address()
+  const headers = { Connection: 'Upgrade', Upgrade: 'websocket' }
+  const [answer, socket] = await once(http.get({ host: '127.0.0.1', port, path: '/socket', headers }), 'upgrade')
+  assert.equal(answer.statusCode, 101)
+  socket.destroy()
+  await once(socket, 'close')
+  await (await fetch(`http://127.0.0.1:${port}/after`)).text()
+  await app.close()
+  assert.deepEqual((await delivered(server, 6, 1)).map(brief), ['GET /after 200 anonymous'])
 })

@@ -3,8 +3,10 @@
 
 const assert = require('node:assert/strict')
 const { once } = require('node:events')
+const fs = require('node:fs')
 const http = require('node:http')
 const http2 = require('node:http2')
+const net = require('node:net')
 const { before, test } = require('node:test')
 const { ask, brief, delivered, leave, listening, receiver, wait, wholeFile } = require('./harness.js')
 const malti = require('libmalti')
@@ -62,15 +64,17 @@ test('an answer that the server breaks off is 500', async () => {
     http.createServer((req, res) => {
       res.write('a')
       if (req.url === '/error') setImmediate(() => res.destroy(new Error('on purpose')))
+      else if (req.url === '/file') fs.createReadStream('/nowhere').on('error', (error) => res.destroy(error))
       else if (req.url === '/ended') setImmediate(() => res.destroy().end())
       else setImmediate(() => req.socket.destroy())
     }),
   )
   const port = await listening(owner, app)
-  await Promise.allSettled(['/ended', '/error', '/socket'].map((target) => ask(port, target).catch(() => {})))
-  assert.deepEqual((await news(3)).map(brief).sort(), [
+  await Promise.allSettled(['/ended', '/error', '/file', '/socket'].map((target) => ask(port, target).catch(() => {})))
+  assert.deepEqual((await news(4)).map(brief).sort(), [
     'GET /ended 500 anonymous',
     'GET /error 500 anonymous',
+    'GET /file 500 anonymous',
     'GET /socket 500 anonymous',
   ])
 })
@@ -113,6 +117,30 @@ test('HTTP/2, and a stream that its client cancels', async () => {
   const records = await news(2)
   client.close()
   assert.deepEqual(records.map(brief), ['GET /h2/done 200 two', 'GET /h2/left 499 anonymous'])
+})
+
+test('HTTP/2: a connection that its client resets, and a file that is not there', async () => {
+  const app = http2.createServer((req, res) => {
+    if (req.url === '/file') fs.createReadStream('/nowhere').on('error', (error) => res.destroy(error))
+    else if (req.url === '/begun') res.write('a')
+  })
+  const port = await listening(owner, malti.instrument(app))
+  for (const target of ['/file', '/begun', '/waits']) {
+    const socket = net.connect(port, '127.0.0.1')
+    const client = http2.connect(`http://127.0.0.1:${port}`, { createConnection: () => socket })
+    client.on('error', () => {})
+    const got = once(app, 'stream')
+    const stream = client.request({ ':path': target }).on('error', () => {})
+    await got
+    if (target === '/begun') await once(stream, 'response')
+    if (target === '/file') await new Promise((resolve) => stream.once('close', resolve))
+    socket.resetAndDestroy()
+  }
+  assert.deepEqual((await news(3)).map(brief), [
+    'GET /file 500 anonymous',
+    'GET /begun 200 anonymous',
+    'GET /waits 499 anonymous',
+  ])
 })
 
 function withResolvers() {
