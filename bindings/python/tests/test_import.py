@@ -14,7 +14,7 @@ LATER = (
 
 
 @pytest.mark.parametrize("module", ["libmalti", "libmalti.asgi", "malti_telemetry"])
-def test_what_is_left_for_later(module: str) -> None:
+def test_what_is_left_for_forks(module: str) -> None:
     """In a child without site packages, which may import what they like."""
     path = environment("")["PYTHONPATH"]
     code = f"""
@@ -36,7 +36,7 @@ print(*set(sys.modules) - before)
     assert module in loaded
     assert not set(LATER) & set(loaded)
     ours = {name for name in loaded if name.startswith("libmalti.")}
-    small = ("_compat", "_context", "_later", "_place", "asgi")
+    small = ("_compat", "_context", "_forks", "_place", "asgi")
     assert ours <= {f"libmalti.{name}" for name in small}
 
 

@@ -10,7 +10,7 @@ that sends. Times are in seconds unless a name says otherwise.
 
 from __future__ import annotations
 
-from . import _later, _place
+from . import _forks, _place
 
 # typing has this too, and takes longer to import than all that is imported here.
 TYPE_CHECKING = False
@@ -61,7 +61,7 @@ if not TYPE_CHECKING:
         """Imports a name with what it needs when it is first used, and keeps it."""
         if name not in _HOMES:
             raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-        found = globals()[name] = _later.attribute(f"{__name__}.{_HOMES[name]}", name)
+        found = globals()[name] = _forks.attribute(f"{__name__}.{_HOMES[name]}", name)
         return found
 
     def __dir__():

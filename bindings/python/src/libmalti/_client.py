@@ -11,7 +11,7 @@ import time
 from collections.abc import Generator, Iterable, Mapping
 from typing import Any, NamedTuple, Union
 
-from . import _children, _library, _log
+from . import _children, _forks, _library, _log
 from ._flush import milliseconds
 
 Setting = Union[str, int, float, bool, os.PathLike[str], Iterable[str], None]
@@ -115,9 +115,11 @@ class Client:
 
     @contextlib.contextmanager
     def _locked(self) -> Generator[None, None, None]:
-        """The lock, which does not nest, and no line is logged before it is given back."""
+        """The lock, which does not nest, and no line is logged before it is given back. A fork
+        waits, for its child is to find the client begun or not begun.
+        """
         try:
-            with self._lock:
+            with _forks.wait(), self._lock:
                 yield
         finally:
             _log.pull()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, MutableMapping
 
-from . import _later
+from . import _forks
 from ._context import MARK, Said, current
 
 # Not typing's, which takes longer to import than all of ours.
@@ -35,7 +35,7 @@ def _load() -> None:
     global begin, client, over
     try:
         begin, over, client = (
-            _later.attribute(f"{__package__}.{module}", name)
+            _forks.attribute(f"{__package__}.{module}", name)
             for module, name in (("_asgi", "begin"), ("_asgi", "over"), ("_client", "client"))
         )
     except ImportError as error:

@@ -7,7 +7,7 @@ Nothing here raises where 1.0.4 did not.
 
 from __future__ import annotations
 
-from .. import _later
+from .. import _forks
 
 _HOMES = {
     "BatchSender": "libmalti._compat.sender",
@@ -34,4 +34,4 @@ def __getattr__(name: str) -> object:
         return __version__
     if name not in _HOMES:
         raise AttributeError(f"no attribute {name!r} in the names of malti-telemetry")
-    return _later.attribute(_HOMES[name], name)
+    return _forks.attribute(_HOMES[name], name)

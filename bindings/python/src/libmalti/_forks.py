@@ -1,4 +1,7 @@
-"""What is imported when it is first used."""
+"""What a fork waits for: imports at first use, and the client's start.
+
+A child that was forked while another thread imports would wait for that import for ever.
+"""
 
 from __future__ import annotations
 
@@ -9,21 +12,25 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-# A child that is forked while another thread imports would wait for that import for ever. So a fork
-# waits for ours, but not for long: it may hold a lock of logging's that they need.
 _lock = RLock()
+# Not for longer: who forks may hold a lock of logging's that is needed here.
 _PATIENCE_S = 1
+
+
+def wait() -> RLock:
+    """For `with`: a fork by another thread waits."""
+    return _lock
 
 
 def attribute(module: str, name: str) -> Any:
     """A name of a module, which is imported for it."""
-    from importlib import import_module
-
     with _lock:
+        from importlib import import_module
+
         return getattr(import_module(module), name)
 
 
-def _before_fork() -> None:
+def _before() -> None:
     _lock.acquire(timeout=_PATIENCE_S)
 
 
@@ -40,4 +47,4 @@ def _in_child() -> None:
 
 
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(before=_before_fork, after_in_parent=_in_parent, after_in_child=_in_child)
+    os.register_at_fork(before=_before, after_in_parent=_in_parent, after_in_child=_in_child)
