@@ -127,6 +127,20 @@ static void another_program(void)
     unlink(path);
 }
 
+/* Until this process's durable file stands under its name. */
+static void until_it_has_a_file(const char *dir)
+{
+    char prefix[32];
+    snprintf(prefix, sizeof prefix, "malti-%d-", (int)getpid());
+    for (bool found = false; !found; sleep_ms(2)) {
+        DIR *files = opendir(dir);
+        for (struct dirent *file; files && (file = readdir(files));)
+            found |= strncmp(file->d_name, prefix, strlen(prefix)) == 0;
+        if (files)
+            closedir(files);
+    }
+}
+
 /* A parent is killed while its child lives: a sibling delivers what the parent had, the child what it has itself. */
 static void a_family(void)
 {
@@ -141,17 +155,13 @@ static void a_family(void)
     if (parent == 0) {
         CHECK_INT(start(settings("url", url, "service_name", "family", "log", "off", "spool_dir", dir, NULL)), MALTI_OK);
         record("parent", 20);
-        DIR *files = NULL;
-        for (bool found = false; !found; sleep_ms(2)) {
-            files = opendir(dir);
-            for (struct dirent *file; files && (file = readdir(files));)
-                found |= strstr(file->d_name, ".spool") && strncmp(file->d_name, "malti-", 6) == 0;
-            closedir(files);
-        }
+        until_it_has_a_file(dir);
         ledger();
         if (fork() == 0) {
             close(go[1]);
             record("child", 10);
+            /* By then it has looked for files of others: it is not to be the one that finds the parent's. */
+            until_it_has_a_file(dir);
             char byte = 0;
             if (write(ready[1], &byte, 1) != 1 || read(go[0], &byte, 1) < 0)
                 _exit(1);
