@@ -70,3 +70,7 @@ func TestRequests(t *testing.T) {
 	}}
 	router.Run(t)
 }
+
+func TestExample(t *testing.T) {
+	routertest.Example(t, "./example", []string{"/api/users/7"}, "/api/users/{id}")
+}

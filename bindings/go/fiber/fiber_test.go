@@ -58,3 +58,7 @@ func TestRequests(t *testing.T) {
 	t.Cleanup(func() { _ = app.Shutdown() })
 	router.Run(t)
 }
+
+func TestExample(t *testing.T) {
+	routertest.Example(t, "./example", []string{"/api/users/7"}, "/api/users/{id}")
+}

@@ -66,3 +66,7 @@ func TestRequests(t *testing.T) {
 	router := routertest.Router{Handler: recovering}
 	router.Run(t)
 }
+
+func TestExample(t *testing.T) {
+	routertest.Example(t, "./example", []string{"/api/users/7"}, "/api/users/{id}")
+}
