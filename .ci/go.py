@@ -39,7 +39,7 @@ def lacking() -> str:
 
 def modules() -> list[Path]:
     """The folders of all Go modules here."""
-    places = [BINDING, ROOT / "tests" / "conformance" / "apps"]
+    places = [BINDING, ROOT / "tests" / "conformance" / "apps", ROOT / "tests" / "demo"]
     return sorted(file.parent for place in places for file in place.glob("**/go.mod"))
 
 
