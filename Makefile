@@ -106,6 +106,10 @@ bench-python: receiver lib $(NOX) ## measure the Python binding beside other mid
 bench-node: receiver lib ## measure the Node binding beside other middlewares, in each framework
 	@$(PYTHON) .ci/bench_node.py
 
+.PHONY: bench-go
+bench-go: receiver lib ## measure the Go binding beside cgo calls and otelhttp
+	@$(PYTHON) .ci/bench_go.py
+
 .PHONY: bench-quick
 bench-quick: lib ## count instructions and allocations of a record, fail where they grew
 	@$(PYTHON) .ci/bench.py --quick

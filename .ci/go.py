@@ -39,7 +39,8 @@ def lacking() -> str:
 
 def modules() -> list[Path]:
     """The folders of all Go modules here."""
-    places = [BINDING, ROOT / "tests" / "conformance" / "apps"]
+    tests = ROOT / "tests"
+    places = [BINDING, tests / "conformance" / "apps", tests / "demo", ROOT / "benches"]
     return sorted(file.parent for place in places for file in place.glob("**/go.mod"))
 
 

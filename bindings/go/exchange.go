@@ -126,6 +126,13 @@ func (e *Exchange) matched(route string) {
 	}
 }
 
+// known: a router has said the route.
+func (e *Exchange) known() bool {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return e.route != ""
+}
+
 func (e *Exchange) named(route string) {
 	e.mu.Lock()
 	defer e.mu.Unlock()

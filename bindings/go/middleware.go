@@ -23,7 +23,7 @@ func WithEndpoint(endpoint func(*http.Request) string) Option {
 
 // WithRoute takes the pattern from another router than net/http's, in the syntax of dialect (see
 // [NormalizeRoute]): for those who write a router's middleware. It is asked when the answer is over, with
-// the request as it was passed on.
+// the request as it was passed on, unless [SetRoute] or a middleware inside has said the route.
 func WithRoute(dialect string, pattern func(*http.Request) string) Option {
 	return func(h *handler) { h.dialect, h.pattern = dialect, pattern }
 }
@@ -112,6 +112,9 @@ func (h *handler) tell(e *Exchange, w http.ResponseWriter, passed *http.Request,
 			e.named(NormalizeRoute("go", name))
 			return
 		}
+	}
+	if e.known() {
+		return
 	}
 	pattern := h.pattern(passed)
 	if pattern == "" && e.status.Load() == http.StatusMethodNotAllowed {

@@ -179,3 +179,17 @@ def node(program: Path) -> list[str]:
             f"there are no npm packages {', '.join(absent)} (.ci/node.py installs them)"
         )
     return [found, str(program)]
+
+
+def go(source: Path, folder: Path) -> list[str]:
+    """Builds a Go server; the command that runs it. CouldNotRun: go is not here, or it fails."""
+    if not shutil.which("go"):
+        raise CouldNotRun("there is no go")
+    program = folder / source.name
+    # Links the shared library of this checkout.
+    command = ["go", "build", "-mod=readonly", "-tags", "malti_dev", "-o", str(program), "."]
+    env = {**os.environ, "GOTOOLCHAIN": "local", "GOWORK": "off"}
+    done = subprocess.run(command, cwd=source, env=env, capture_output=True, text=True)
+    if done.returncode != 0:
+        raise CouldNotRun(f"the Go server does not build\n{done.stderr}")
+    return [str(program)]

@@ -7,16 +7,17 @@ from dataclasses import dataclass, field
 from itertools import chain, cycle
 
 SHOP, REVIEWS, BILLING = "shop-fastapi", "reviews-flask", "billing-django"
-TICKETS, STOCK = "tickets-express", "stock-c"
+TICKETS, PARCELS, STOCK = "tickets-express", "parcels-go", "stock-c"
 NODE = "demo-node"
-# How long the servers take at least for these: shop.py, reviews.py, billing.py, tickets.cjs and
-# bindings/c/examples/stock.c.
+# How long the servers take at least for these: shop.py, reviews.py, billing.py, tickets.cjs,
+# parcels/main.go and bindings/c/examples/stock.c.
 SEARCH_TAKES_MS = 80
 EXPORT_TAKES_MS = 150
 DIGEST_TAKES_MS = 90
 BILLS_EXPORT_TAKES_MS = 90
 TOTAL_TAKES_MS = 60
 BOARD_TAKES_MS = 90
+TRACK_TAKES_MS = 90
 REPORT_TAKES_MS = 120
 
 ACME, GLOBEX = "Bearer acme-token", "Bearer globex-token"
@@ -178,6 +179,18 @@ KINDS = (
     Kind(TICKETS, 4, "GET", "/priorities/{n}", "/priorities/{ticket_id}", 500),
     Kind(TICKETS, 4, "GET", "/config.json", "/config.json", 404),
     Kind(TICKETS, 6, "GET", "/health", "/health"),
+    Kind(PARCELS, 30, "GET", "/parcels", "/parcels"),
+    Kind(PARCELS, 10, "HEAD", "/parcels", "/parcels"),
+    Kind(PARCELS, 20, "GET", "/parcels/{n}", "/parcels/{parcel_id}"),
+    Kind(PARCELS, 5, "GET", "/parcels/100{n}", "/parcels/{parcel_id}", 404),
+    Kind(PARCELS, 4, "PATCH", "/parcels", "/parcels", 405),
+    Kind(PARCELS, 8, "POST", "/parcels", "/parcels", 201, GLOBEX, "globex", "parcel, {id}", b"{}"),
+    Kind(PARCELS, 4, "POST", "/parcels", "/parcels", 201, "Bearer x", None, "parcel, {id}", b"{}"),
+    Kind(PARCELS, 8, "GET", "/track/{n}", "/track/{parcel_id}", at_least_ms=TRACK_TAKES_MS),
+    Kind(PARCELS, 10, "PUT", "/depot/shelves/s{n}", "/depot/shelves/{shelf}"),
+    Kind(PARCELS, 4, "GET", "/weights/{n}", "/weights/{parcel_id}", 500),
+    Kind(PARCELS, 4, "GET", "/backup.zip", "/backup.zip", 404),
+    Kind(PARCELS, 6, "GET", "/health", "/health"),
     Kind(STOCK, 40, "GET", "/items", "/items"),
     Kind(STOCK, 24, "GET", "/items/bolt-m8", "/items/{sku}"),
     Kind(STOCK, 24, "GET", "/items/hinge-70", "/items/{sku}"),

@@ -18,13 +18,14 @@ import time
 import urllib.request
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import compare
 import mix
 import report
-from hosts import NODE_MODULES, CouldNotRun, Host, Receiver, build_stock, environment, node
+from hosts import NODE_MODULES, CouldNotRun, Host, Receiver, build_stock, environment, go, node
 
 HERE = Path(__file__).parent
 PYTHON = f"Python {sys.version_info[0]}.{sys.version_info[1]}"
@@ -34,7 +35,7 @@ APPS = (
     (mix.REVIEWS, "reviews.py", f"Flask under waitress, {PYTHON}"),
     (mix.BILLING, "billing.py", f"Django under gunicorn, two workers, {PYTHON}"),
 )
-SERVICES = (*(app[0] for app in APPS), mix.TICKETS, mix.STOCK)
+SERVICES = (*(app[0] for app in APPS), mix.TICKETS, mix.PARCELS, mix.STOCK)
 KEYS = {service: f"demo-key-of-{service}" for service in SERVICES}
 WORKERS = 8
 REQUEST_WITHIN_S = 20
@@ -135,12 +136,16 @@ def run(options: argparse.Namespace) -> bool:
         receiver = stack.enter_context(ended(Receiver(KEYS)))
         url = receiver.url()
         programs = [(who, title, [sys.executable, str(HERE / name)]) for who, name, title in APPS]
-        try:
-            programs.append((mix.TICKETS, "Express, Node", node(HERE / "tickets.cjs")))
-        except CouldNotRun as error:
-            if os.environ.get("CI") == "true":
-                raise
-            show.left_out(mix.TICKETS, str(error))
+        for who, title, command in (
+            (mix.TICKETS, "Express, Node", partial(node, HERE / "tickets.cjs")),
+            (mix.PARCELS, "net/http, Go", partial(go, HERE / "parcels", folder)),
+        ):
+            try:
+                programs.append((who, title, command()))
+            except CouldNotRun as error:
+                if os.environ.get("CI") == "true":
+                    raise
+                show.left_out(who, str(error))
         programs.append((mix.STOCK, stock_title, [str(program)]))
         hosts = [
             stack.enter_context(ended(Host(service, title, command, settings(service, url))))

@@ -15,8 +15,9 @@ import pytest
 
 DEMO = Path(__file__).with_name("run.py")
 WITHIN_S = 180
-NODE = "tickets-express"
-SERVICES = ["shop-fastapi", "reviews-flask", "billing-django", NODE, "stock-c"]
+# What a machine need not have, with the tool that it takes.
+OPTIONAL = {"tickets-express": "node", "parcels-go": "go"}
+SERVICES = ["shop-fastapi", "reviews-flask", "billing-django", *OPTIONAL, "stock-c"]
 
 
 def demo(*options: str, **more: str) -> tuple[int, str, str]:
@@ -30,8 +31,8 @@ def demo(*options: str, **more: str) -> tuple[int, str, str]:
     return done.returncode, done.stdout, done.stderr
 
 
-def lacks_node(out: str) -> bool:
-    return f"{NODE} is left out: " in out
+def left_out(service: str, out: str) -> bool:
+    return service in OPTIONAL and f"{service} is left out: " in out
 
 
 @pytest.mark.parametrize("server", ["threads", "microhttpd"])
@@ -42,7 +43,7 @@ def test_all_arrives(server: str) -> None:
     assert (status, errors) == (0, ""), out
     assert re.search(r"\nok  (\d+) of \1 records arrived", out)
     for service in SERVICES:
-        if service == NODE and lacks_node(out):
+        if left_out(service, out):
             continue
         assert re.search(rf"^{service}  .+", out, re.MULTILINE)
         assert re.search(rf"^  {service} .+ ([1-9]\d*) +\1$", out, re.MULTILINE)
@@ -64,8 +65,8 @@ def test_a_request_that_is_not_sent_is_missed(
         if request.service == service and request.record
     )
     status, out, errors = demo("--suppress", str(number))
-    if service == NODE and lacks_node(out):
-        pytest.skip("node or its packages are not installed (make doctor)")
+    if left_out(service, out):
+        pytest.skip("its tool or packages are not installed (make doctor)")
     assert (status, errors) == (1, "")
     assert "FAILED" in out
     missing = [line for line in out.splitlines() if line.startswith("  missing ")]
@@ -87,19 +88,20 @@ def test_it_says_why_it_could_not_run() -> None:
     assert errors.startswith("demo: there is no C compiler")
 
 
-def test_without_node_its_server_is_left_out(tmp_path: Path) -> None:
-    # All that is on the path, but for node.
+@pytest.mark.parametrize(("service", "lacking"), OPTIONAL.items())
+def test_without_its_tool_a_server_is_left_out(service: str, lacking: str, tmp_path: Path) -> None:
+    # All that is on the path, but for the tool.
     for folder in os.environ.get("PATH", os.defpath).split(os.pathsep):
         for tool in Path(folder).glob("*"):
             link = tmp_path / tool.name
-            if tool.name != "node" and not link.is_symlink():
+            if tool.name != lacking and not link.is_symlink():
                 link.symlink_to(tool)
     status, out, errors = demo(PATH=str(tmp_path), CI="")
     assert (status, errors) == (0, ""), out
-    assert f"{NODE} is left out: there is no node" in out
+    assert f"{service} is left out: there is no {lacking}" in out
     assert re.search(r"\nok  (\d+) of \1 records arrived", out)
     status, out, errors = demo(PATH=str(tmp_path), CI="true")
-    assert (status, out, errors) == (2, "", "demo: there is no node\n")
+    assert (status, out, errors) == (2, "", f"demo: there is no {lacking}\n")
 
 
 @pytest.mark.parametrize(("ending", "status"), [(signal.SIGINT, 0), (signal.SIGTERM, 143)])

@@ -39,6 +39,8 @@ BLOCKS = {
     "server": ("sh", "MALTI_BATCH_INTERVAL=1 "),
     "node application": ("js", "import express"),
     "node server": ("sh", "npm install"),
+    "go application": ("go", "package main"),
+    "go server": ("sh", "cd hello"),
     "c program": ("c", "#include <inttypes.h>"),
     "c from the checkout": ("sh", "cc "),
     "c installed": ("sh", "make install"),
@@ -224,6 +226,49 @@ def test_node(receiver: Quickstart, checkout: Path) -> None:
         (record,) = receiver.wait_for(1)
         names = ("service", "method", "endpoint", "status", "consumer")
         expected = ["my-service", "GET", endpoint[1], 200, "anonymous"]
+        assert [record[name] for name in names] == expected
+    finally:
+        server.kill()
+
+
+def test_go(receiver: Quickstart, checkout: Path) -> None:
+    if not shutil.which("go"):
+        if os.environ.get("CI") == "true":
+            pytest.fail("go is not installed")
+        pytest.skip("go is not installed (make doctor)")
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    application = block("go application")
+    assert application.count("8083") == 1
+    (checkout / "hello").mkdir()
+    source = checkout / "hello" / "hello.go"
+    source.write_text(application.replace("8083", str(port)), "utf-8")
+    path = re.search(
+        r"Open <http://127\.0\.0\.1:8083(/\S*)>; the record is under `([^`]+)`", README
+    )
+    assert path is not None
+    *prepare, serve = block("go server").splitlines()
+    # Built first, and run as itself: `go run` hands no signal on.
+    assert serve == "MALTI_BATCH_INTERVAL=1 go run -tags malti_dev ."
+    build = [*prepare, "go build -tags malti_dev -o served ."]
+    done = shell("\n".join(build), checkout, BUILD_WITHIN_S, GOTOOLCHAIN="local", GOWORK="off")
+    assert done.returncode == 0, done.stderr
+    command = f"cd '{checkout}'\n{receiver.exports()}MALTI_BATCH_INTERVAL=1 exec hello/served"
+    server = Process(["sh", "-c", command], environment())
+    try:
+
+        def answer() -> bytes | None:
+            assert server.child.poll() is None, "".join(server.errors)
+            try:
+                return fetch(f"http://127.0.0.1:{port}{path[1]}")[1]
+            except OSError:
+                return None
+
+        assert until("the application", answer) == b"Hello, world"
+        (record,) = receiver.wait_for(1)
+        names = ("service", "method", "endpoint", "status", "consumer")
+        expected = ["my-service", "GET", path[2], 200, "anonymous"]
         assert [record[name] for name in names] == expected
     finally:
         server.kill()

@@ -22,6 +22,12 @@ var Bare = os.Getenv("CONFORMANCE_BARE") == "1"
 
 // Main serves until SIGTERM.
 func Main(handler http.Handler) {
+	server := &http.Server{Handler: handler}
+	Run(server.Serve, server.Shutdown)
+}
+
+// Run is Main for who has another server.
+func Run(serve func(net.Listener) error, shutdown func(context.Context) error) {
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM)
 	defer stop()
 	if !Bare {
@@ -34,10 +40,9 @@ func Main(handler http.Handler) {
 		log.Fatal(err)
 	}
 	fmt.Printf("READY %d\n", listener.Addr().(*net.TCPAddr).Port)
-	server := &http.Server{Handler: handler}
-	go server.Serve(listener)
+	go serve(listener)
 	<-ctx.Done()
-	_ = server.Shutdown(context.Background())
+	_ = shutdown(context.Background())
 	_ = malti.Shutdown(context.Background())
 	if file := os.Getenv("CONFORMANCE_STATS"); file != "" {
 		ledger, _ := json.Marshal(malti.Stats())

@@ -1,0 +1,34 @@
+// The routes of the suite on Gin.
+package main
+
+import (
+	"strings"
+
+	"conformance/serving"
+
+	"github.com/gin-gonic/gin"
+
+	maltigin "github.com/libmalti/malti-go/gin"
+)
+
+func main() {
+	gin.SetMode(gin.ReleaseMode)
+	r := gin.New()
+	r.HandleMethodNotAllowed = true
+	if !serving.Bare {
+		r.Use(maltigin.Middleware())
+	}
+	r.Match([]string{"GET", "HEAD"}, "/users/:user_id", gin.WrapF(serving.SayPath))
+	r.GET("/files/*path", gin.WrapF(serving.SayPath))
+	orders := r.Group("/tenants/:tenant")
+	if !serving.Bare {
+		orders.Use(maltigin.Middleware())
+	}
+	orders.GET("/orders/:order_id", gin.WrapF(serving.SayPath))
+	r.GET("/code/:code", gin.WrapF(serving.Code))
+	for pattern, handler := range serving.Routes {
+		method, path, _ := strings.Cut(pattern, " ")
+		r.Handle(method, path, gin.WrapF(handler))
+	}
+	serving.Main(serving.Errors(r))
+}
