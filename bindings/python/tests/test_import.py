@@ -14,7 +14,7 @@ LATER = (
 
 
 @pytest.mark.parametrize("module", ["libmalti", "libmalti.asgi", "malti_telemetry"])
-def test_what_is_left_for_forks(module: str) -> None:
+def test_what_is_left_for_later(module: str) -> None:
     """In a child without site packages, which may import what they like."""
     path = environment("")["PYTHONPATH"]
     code = f"""

@@ -182,6 +182,7 @@ libmalti.record("GET", "/", 200, 1, "at exit")
 @pytest.mark.parametrize("order", ["before", "after"])
 def test_hooks_around_fork_may_record(receiver: Receiver, order: str) -> None:
     """Whether they were registered before the library's own or after it."""
+    # logging has hooks too: who imports it first in the middle of a fork sees its second half alone.
     hooks = """
 def hook(where):
     return lambda: libmalti_record(where)
@@ -195,7 +196,7 @@ os.register_at_fork(
 )
 """
     done = script(
-        "import os, warnings\nwarnings.simplefilter('ignore', DeprecationWarning)\n"
+        "import logging, os, warnings\nwarnings.simplefilter('ignore', DeprecationWarning)\n"
         + (hooks + "import libmalti\n" if order == "before" else "import libmalti\n" + hooks)
         + """
 child = os.fork()
