@@ -182,7 +182,7 @@ libmalti.record("GET", "/", 200, 1, "at exit")
 @pytest.mark.parametrize("order", ["before", "after"])
 def test_hooks_around_fork_may_record(receiver: Receiver, order: str) -> None:
     """Whether they were registered before the library's own or after it."""
-    # logging has hooks too: imported first in the middle of a fork, it runs their second half alone.
+    # logging has hooks too: first imported in the middle of a fork, it runs their second half.
     hooks = """
 def hook(where):
     return lambda: libmalti_record(where)
