@@ -68,7 +68,7 @@ struct Api {
     tuple_get_item: unsafe extern "C" fn(Ref, isize) -> Ref,
     tuple_size: unsafe extern "C" fn(Ref) -> isize,
     dict_new: unsafe extern "C" fn() -> Ref,
-    dict_set_item: unsafe extern "C" fn(Ref, Ref, Ref) -> c_int,
+    object_set_item: unsafe extern "C" fn(Ref, Ref, Ref) -> c_int,
     dict_size: unsafe extern "C" fn(Ref) -> isize,
     dict_get_item_with_error: unsafe extern "C" fn(Ref, Ref) -> Ref,
     object_get_attr_string: unsafe extern "C" fn(Ref, *const c_char) -> Ref,
@@ -570,7 +570,7 @@ impl Api {
             for index in 0..(self.tuple_size)(names) {
                 let name = (self.tuple_get_item)(names, index);
                 if keywords.is_null()
-                    || (self.dict_set_item)(keywords, name, *values.offset(index)) != 0
+                    || (self.object_set_item)(keywords, name, *values.offset(index)) != 0
                 {
                     self.release(keywords);
                     return ptr::null_mut();

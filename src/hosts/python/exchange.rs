@@ -119,17 +119,6 @@ impl Bound {
             if path.is_null() {
                 return None;
             }
-            // The scope's state, which middleware below may copy, must be there before: what is set in this very object
-            // is seen when the request ends.
-            if api.is_none(api.entry(names, scope, Name::State)) {
-                let state = (api.dict_new)();
-                if state.is_null() {
-                    return None;
-                }
-                (api.dict_set_item)(scope, api.name(names, Name::State), state);
-                (api.dec_ref)(state);
-            }
-            (api.dict_set_item)(scope, api.name(names, Name::Mark), said);
             let root = api.entry(names, scope, Name::Root);
             let root = if root.is_null() { api.none } else { root };
             let request = (api.list_new)(SLOTS);
@@ -155,7 +144,10 @@ impl Bound {
                 Slot::Started,
                 (api.long_from_unsigned_long_long)(now_ns()),
             );
-            let made = (api.tuple_new)(3);
+            let made = match api.mark(names, scope, said) {
+                Some(()) => (api.tuple_new)(3),
+                None => ptr::null_mut(),
+            };
             if !made.is_null() {
                 for (index, method) in [Method::Receive, Method::Send].into_iter().enumerate() {
                     let definition = &raw const self.methods[method as usize];
@@ -175,6 +167,27 @@ impl Bound {
 }
 
 impl Api {
+    /// May run code of a scope that is a subclass of dict. `None`: an exception is set.
+    #[inline]
+    unsafe fn mark(&self, names: Ref, scope: Ref, said: Ref) -> Option<()> {
+        // SAFETY: the caller holds the GIL.
+        unsafe {
+            let set =
+                |place, value| (self.object_set_item)(scope, self.name(names, place), value) == 0;
+            // The scope's state, which middleware below may copy, must be there before: what is set in this very object
+            // is seen when the request ends.
+            if self.is_none(self.entry(names, scope, Name::State)) {
+                let state = (self.dict_new)();
+                let is_set = !state.is_null() && set(Name::State, state);
+                self.release(state);
+                if !is_set {
+                    return None;
+                }
+            }
+            set(Name::Mark, said).then_some(())
+        }
+    }
+
     #[inline]
     unsafe fn shared(&self, shared: Ref, place: Shared) -> Ref {
         // SAFETY: the caller holds the GIL.
@@ -223,9 +236,13 @@ impl Api {
             }
             match self.text(kind)? {
                 b"http.response.start" => {
-                    let (status, trailers) = (entry(Name::Status), entry(Name::Trailers));
                     let is_late = self.elapsed_ns(request)? >= LATE.as_nanos() as u64;
-                    if is_late || status.is_null() || !self.is_no(trailers) {
+                    if is_late || !self.is_no(entry(Name::Trailers)) {
+                        return None;
+                    }
+                    // Last: a key of a class of its own may run code, or raise.
+                    let status = entry(Name::Status);
+                    if status.is_null() || !(self.err_occurred)().is_null() {
                         return None;
                     }
                     self.put(request, Slot::Status, self.new_ref(status));
@@ -303,6 +320,10 @@ impl Api {
                 return ptr::null_mut();
             }
             let taker = self.slot(call.own, Slot::Taker);
+            if taker.is_null() {
+                // The list is empty: the application got at it, for it is what `send` is bound to.
+                return taker;
+            }
             let taker = if taker == self.none || taker == self.yes {
                 let elapsed = self.elapsed_ns(call.own).unwrap_or(0);
                 let elapsed = (self.long_from_unsigned_long_long)(elapsed);

@@ -31,7 +31,7 @@ _FUNCTIONS = (
     "PyTuple_GetItem",
     "PyTuple_Size",
     "PyDict_New",
-    "PyDict_SetItem",
+    "PyObject_SetItem",
     "PyDict_Size",
     "PyDict_GetItemWithError",
     "PyObject_GetAttrString",

@@ -5,12 +5,22 @@ and no memory or cycle is left behind.
 import asyncio
 import gc
 import sys
-from collections import UserDict
+from collections import OrderedDict, UserDict
 from itertools import product
 from typing import Any, Callable
 
 from libmalti import _asgi
 from libmalti.testing import capture
+
+
+class Key(str):
+    """A key that no dictionary can compare with another one."""
+
+    __hash__ = str.__hash__
+
+    def __eq__(self, other: object) -> bool:
+        raise LookupError("no")
+
 
 START = {"type": "http.response.start", "status": 201}
 BODY = {"type": "http.response.body", "body": b"x"}
@@ -30,6 +40,7 @@ ANSWERS: tuple[tuple[Any, ...], ...] = (
     ({"type": "http.response.start"}, BODY),
     ({**START, "trailers": False}, BODY),
     ({**START, "trailers": True}, BODY, {"type": "http.response.trailers"}),
+    ({**START, Key("trailers"): False}, START, BODY),
     ({"type": "http.response.debug"}, START, BODY),
     (START, {"type": "http.response.pathsend", "path": "/"}),
     ({}, {"type": 5}, "odd", None, START, BODY),
@@ -95,9 +106,10 @@ async def all_of(begin: Any, over: Any) -> list[Any]:
     found = [await request(begin, over, scope({}), *case, None) for case in cases]
     others = product(SCOPES, (None, namer, broken))
     for more, naming in others:
-        for given in (scope(more), Odd(scope(more))):
+        for given in (scope(more), Odd(scope(more)), OrderedDict(scope(more))):
             found.append(await request(begin, over, given, (START, BODY), None, None, naming))
             found.append("libmalti" in given and given["state"])
+            found.append(sorted(given))
     return found
 
 
