@@ -54,7 +54,8 @@ pub struct Ledger {
 
 impl Ledger {
     fn add(&mut self, stats: &Stats) {
-        self.recorded += stats.recorded;
+        // What a durable buffer had is delivered too.
+        self.recorded += stats.recorded + stats.adopted;
         self.sent += stats.sent;
         self.filtered += stats.filtered;
         self.invalid += stats.invalid;
@@ -178,6 +179,9 @@ impl<'a> Delivery<'a> {
             let mut stats = client.stats();
             let (mut sent, mut since) = (stats.sent, Instant::now());
             while stats.buffered + stats.in_flight > self.waiting_max {
+                if self.interrupted.load(Ordering::Acquire) {
+                    return Err(Halt::Interrupted);
+                }
                 self.hopeful(&stats, &mut sent, &mut since)?;
                 thread::sleep(PAUSE);
                 stats = client.stats();
@@ -190,9 +194,6 @@ impl<'a> Delivery<'a> {
     /// Whether it makes sense to wait on.
     fn hopeful(&self, stats: &Stats, sent: &mut u64, since: &mut Instant) -> Result<(), Halt> {
         let why = || stats.last_error.clone().unwrap_or_default();
-        if self.interrupted.load(Ordering::Acquire) {
-            return Err(Halt::Interrupted);
-        }
         if stats.state == State::Misconfigured {
             return Err(Halt::Refused(why()));
         }
@@ -220,7 +221,7 @@ impl<'a> Delivery<'a> {
         !self.interrupted.load(Ordering::Acquire)
     }
 
-    /// Waits until all is delivered.
+    /// Waits until all is delivered, also after the signal that ends the reading: a second one ends this.
     ///
     /// # Errors
     /// It makes no sense to wait on.
