@@ -172,8 +172,8 @@ def run(options: argparse.Namespace) -> bool:
         show.arrivals({host.name: host.title for host in hosts}, requests, arrived)
         show.verdict(problems, requests, arrived)
         if options.keep:
-            show.page(url)
             with contextlib.suppress(KeyboardInterrupt):
+                show.page(url)
                 receiver.wait()
     return not problems
 
