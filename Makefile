@@ -92,7 +92,11 @@ lint: $(NOX) $(CARGO_DENY) ## format, lints, docs, licences, types, shell
 	$(CARGO_DENY) --all-features --locked check --hide-inclusion-graph licenses bans sources
 	@echo 'cargo deny: advisories not checked, their database is no package of a registry'
 	@$(PYTHON) .ci/go.py
-	@$(NOX) --session lint
+	@$(NOX) --session lint docs
+
+.PHONY: docs
+docs: $(NOX) ## build the pages with a search into target/docs; a link that leads nowhere is an error
+	@$(NOX) --session docs
 
 .PHONY: bench
 bench: receiver lib ## measure, each figure beside its baseline and its target
