@@ -61,7 +61,8 @@ def read(app: Sphinx, docname: str, source: list[str]) -> None:
 
     def link(found: re.Match[str]) -> str:
         path = posixpath.normpath(posixpath.join(folder, found["path"]))
-        if path.removesuffix(".md") in app.env.found_docs:
+        # Pages, and pictures, which Sphinx copies.
+        if path.removesuffix(".md") in app.env.found_docs or path.endswith((".png", ".svg")):
             return found[0]
         if not (ROOT / path).exists():
             logging.getLogger(__name__).warning("no such file: %s", found[0], location=docname)
