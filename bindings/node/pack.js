@@ -6,6 +6,7 @@
 const { execFileSync } = require('node:child_process')
 const fs = require('node:fs')
 const path = require('node:path')
+const { builtFor, described } = require('./binary.js')
 
 const ROOT = path.resolve(__dirname, '../..')
 
@@ -49,12 +50,15 @@ function main(staging, manifest) {
 
 function platform(staging, target, library, { version, license, repository, engines }) {
   const { os, cpu, libc } = PLATFORMS[target]
+  const wanted = described(PLATFORMS[target])
+  const found = builtFor(fs.readFileSync(library))
+  if (found !== wanted) throw new Error(`${library} is for ${found}, not for ${wanted}`)
   const name = nameOf({ os, cpu, libc })
   const file = FILES[os]
   const manifest = {
     name,
     version,
-    description: `The native library of libmalti for ${[os, cpu, libc].filter(Boolean).join(' ')}`,
+    description: `The native library of libmalti for ${wanted}`,
     license,
     repository,
     engines,
