@@ -8,6 +8,7 @@ const path = require('node:path')
 const { test } = require('node:test')
 const { builtFor, described } = require('../binary.js')
 const { PLATFORMS, pack } = require('../pack.js')
+const { ROOT } = require('./harness.js')
 const { standIn } = require('./binaries.js')
 const { LIBRARY, TARGET } = require('./packages.js')
 
@@ -17,6 +18,12 @@ test('the library that is tested is one for this machine', () => {
 
 test('each platform is told from the others', () => {
   for (const platform of Object.values(PLATFORMS)) assert.equal(builtFor(standIn(platform)), described(platform))
+})
+
+test('there is a package for each target that is built', () => {
+  const [, targets] = /^TARGETS = \{$([^}]*)^\}$/m.exec(fs.readFileSync(path.join(ROOT, 'noxfile.py'), 'utf8'))
+  const named = [...targets.matchAll(/^ +"(.+)": /gm)].map(([, target]) => target)
+  assert.deepEqual(Object.keys(PLATFORMS).sort(), named.sort())
 })
 
 test('what is no library, or half of one, is none', () => {
