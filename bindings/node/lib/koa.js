@@ -10,6 +10,7 @@ function malti(settings) {
   return function malti(ctx, next) {
     watchMounts(ctx)
     const exchange = follow(ctx.req, ctx.res, () => endpointOf(ctx))
+    ctx.state.malti = ctx.req.malti
     return exchange === null ? next() : current.run(exchange, next)
   }
 }

@@ -34,21 +34,30 @@ test('patterns, callers and errors', async () => {
   router.get('/boom', () => {
     throw new Error('boom')
   })
+  router.get(['/left/:l', '/right/:r'], (ctx) => {
+    ctx.state.malti.consumer = 'state'
+    ctx.body = 'fine'
+  })
+  router.get(/^\/number\/(\d+)$/, (ctx) => (ctx.body = 'fine'))
   const app = new Koa()
   app.silent = true
   app.use(malti())
   app.use(malti())
   app.use(router.routes()).use(router.allowedMethods())
   const port = await listening(owner, http.createServer(app.callback()))
-  for (const target of ['/v1/users/7?user_id=q', '/v1/tenants/acme/orders/9', '/v1/boom', '/nope']) {
-    await ask(port, target)
-  }
+  const cases = [
+    ['/v1/users/7?user_id=q', '/v1/users/{user_id} 200 q'],
+    ['/v1/tenants/acme/orders/9', '/v1/tenants/{tenant}/orders/{order_id} 200 own'],
+    ['/v1/boom', '/v1/boom 500 anonymous'],
+    ['/v1/left/7', '/v1/left/{l} 200 state'],
+    ['/v1/right/7', '/v1/right/{r} 200 state'],
+    ['/number/7', '/number/{0} 200 anonymous'],
+    ['/nope', '/nope 404 anonymous'],
+  ]
+  for (const [target] of cases) await ask(port, target)
   assert.equal(await ask(port, '/v1/users/7', { method: 'DELETE' }), 405)
-  assert.deepEqual((await news(server, 5)).map(brief), [
-    'GET /v1/users/{user_id} 200 q',
-    'GET /v1/tenants/{tenant}/orders/{order_id} 200 own',
-    'GET /v1/boom 500 anonymous',
-    'GET /nope 404 anonymous',
+  assert.deepEqual((await news(server, cases.length + 1)).map(brief), [
+    ...cases.map(([, record]) => `GET ${record}`),
     'DELETE /v1/users/7 405 anonymous',
   ])
 })
