@@ -20,6 +20,7 @@ const NAME_BYTES: usize = 256;
 pub(super) struct Call<'a, const N: usize> {
     env: Env,
     pub(super) arguments: [Value; N],
+    given: usize,
     pub(super) life: &'a Life,
 }
 
@@ -54,6 +55,7 @@ pub(super) fn answer<const N: usize>(
                 body(&Call {
                     env,
                     arguments,
+                    given: count,
                     life,
                 })
             }
@@ -80,10 +82,36 @@ fn throw(env: Env, fault: Fault) -> Value {
 }
 
 impl<const N: usize> Call<'_, N> {
-    /// At most what a record takes of it. Node copies a text more quickly than it makes UTF-8 of it, and most of them
-    /// are ASCII.
+    /// At most what a record takes of it.
     #[inline(always)]
     pub(super) fn text<'b>(&self, at: usize, name: &str, room: &'b mut Text) -> Outcome<&'b [u8]> {
+        match self.read(at, room)? {
+            Some(text) => Ok(text),
+            None => Err(mistyped(self.env, self.arguments[at], name, "a string")),
+        }
+    }
+
+    /// The same; null and undefined are empty. It is asked first for a text, for Node is slow to say what a value is.
+    #[inline(always)]
+    pub(super) fn optional<'b>(
+        &self,
+        at: usize,
+        name: &str,
+        room: &'b mut Text,
+    ) -> Outcome<&'b [u8]> {
+        if at >= self.given {
+            return Ok(&[]);
+        }
+        match self.read(at, room)? {
+            Some(text) => Ok(text),
+            None if self.is_absent(at)? => Ok(&[]),
+            None => Err(mistyped(self.env, self.arguments[at], name, "a string")),
+        }
+    }
+
+    /// None: it is no text. Node copies one more quickly than it makes UTF-8 of it, and most of them are ASCII.
+    #[inline(always)]
+    fn read<'b>(&self, at: usize, room: &'b mut Text) -> Outcome<Option<&'b [u8]>> {
         let (env, value) = (self.env, self.arguments[at]);
         let mut units = MaybeUninit::<[u16; TEXT_BYTES]>::uninit();
         let (out, mut len) = (units.as_mut_ptr().cast::<u16>(), 0);
@@ -91,9 +119,7 @@ impl<const N: usize> Call<'_, N> {
         let wide = unsafe {
             match napi::napi_get_value_string_utf16(env, value, out, TEXT_BYTES, &mut len) {
                 Status::napi_ok => std::slice::from_raw_parts(out, len),
-                Status::napi_string_expected => {
-                    return Err(mistyped(env, value, name, "a string"));
-                }
+                Status::napi_string_expected => return Ok(None),
                 _ => return Err(Fault::Refused),
             }
         };
@@ -107,21 +133,7 @@ impl<const N: usize> Call<'_, N> {
             })
             .map_err(|_| Fault::Refused)?
         };
-        Ok(request::cut(text))
-    }
-
-    /// The same; null and undefined are empty.
-    #[inline(always)]
-    pub(super) fn optional<'b>(
-        &self,
-        at: usize,
-        name: &str,
-        room: &'b mut Text,
-    ) -> Outcome<&'b [u8]> {
-        if self.is_absent(at)? {
-            return Ok(&[]);
-        }
-        self.text(at, name, room)
+        Ok(Some(request::cut(text)))
     }
 
     fn is_absent(&self, at: usize) -> Outcome<bool> {
