@@ -7,6 +7,8 @@ const { client, begun, fault, lost, recordRequest } = require('./client.js')
 // nginx's status for a client that went away before the answer.
 const CLIENT_GONE = 499
 const SERVER_ERROR = 500
+/** What fails at a connection that its client resets. On Deno a file's error has no other mark. */
+const CONNECTION_CALL = /^(read|write|shutdown)/
 /** HTTP/2's code for a stream that its client does not want any more. */
 const CANCEL = 8
 
@@ -21,7 +23,8 @@ const current = (globalThis[CURRENT] ??= new AsyncLocalStorage())
 /** Whether it was the client that ended the connection. */
 function hasLeft({ socket }, res) {
   // An answer that the application destroys with an error, of a file perhaps, takes its connection along.
-  const broken = socket.errored?.syscall !== undefined && socket.errored !== res.errored
+  const { errored } = socket
+  const broken = CONNECTION_CALL.test(errored?.syscall) && errored !== res.errored
   return socket.readableEnded || broken
 }
 

@@ -11,6 +11,10 @@ const { before, test } = require('node:test')
 const { ask, brief, delivered, leave, listening, receiver, until, wait, wholeFile } = require('./harness.js')
 const malti = require('libmalti')
 
+/** Its responses do not tell what has gone out, nor whether they have had their turn. */
+const BUN = 'bun' in process.versions
+const skip = BUN && "Bun's responses do not tell"
+
 const owner = wholeFile()
 let server
 let seen = 0
@@ -34,7 +38,7 @@ test('each request is one record, timed to the end of its body', async () => {
     res.write('a')
     await wait(120)
     // Too late: the client has the other one.
-    res.statusCode = 500
+    if (!BUN) res.statusCode = 500
     res.end('b')
   })
   // Twice is as good as once.
@@ -72,7 +76,7 @@ async function pipelined(port, targets, got) {
   socket.destroy()
 }
 
-test('requests behind another one on a connection whose client leaves', async () => {
+test('requests behind another one on a connection whose client leaves', { skip }, async () => {
   let begun = 0
   const app = http.createServer((req, res) => {
     begun += 1
@@ -92,7 +96,7 @@ test('requests behind another one on a connection whose client leaves', async ()
   assert.ok((await news(targets.length)).every((record) => record.status === 200))
 })
 
-test('requests behind an answer whose connection the server breaks off', async () => {
+test('requests behind an answer whose connection the server breaks off', { skip }, async () => {
   const app = http.createServer((req, res) => {
     if (req.url === '/behind') res.end('done')
     if (req.url === '/last') req.socket.destroy()
