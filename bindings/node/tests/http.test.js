@@ -220,3 +220,15 @@ test('fetches on one connection, HEAD and a body', async () => {
     ['GET', 'HEAD', 'POST'],
   )
 })
+
+test('all servers of a process, by their prototype', async (t) => {
+  const app = http.createServer((req, res) => res.end('x'))
+  const port = await listening(owner, app)
+  malti.instrument(http.Server.prototype, { endpoint: () => '/any' })
+  t.after(() => delete http.Server.prototype.emit)
+  await ask(port, '/a')
+  // It is as good as instrumented.
+  malti.instrument(app)
+  await ask(port, '/b')
+  assert.deepEqual((await news(2)).map(brief), ['GET /any 200 anonymous', 'GET /any 200 anonymous'])
+})
