@@ -253,7 +253,7 @@ def main() -> int:
         sys.exit(f"bench-node: {problem} is missing")
     if problem := node.install(FOLDER):
         sys.exit(problem)
-    with hub() as address, receiver(aside=True) as url:
+    with hub() as address, receiver() as url:
         os.environ["APITALLY_HUB_BASE_URL"] = address
         return measured(url, [name.lower() for name in sys.argv[1:]])
 

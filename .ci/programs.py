@@ -127,13 +127,10 @@ def control(url: str, body: object = None) -> list[dict[str, int]]:
 
 
 @contextlib.contextmanager
-def receiver(aside: bool = False, **fault: object) -> Iterator[str]:
-    """The address of a receiver that runs meanwhile; with a fault every batch is treated so.
-    `aside`: it takes what time others leave, as if it had a machine of its own."""
+def receiver(**fault: object) -> Iterator[str]:
+    """The address of a receiver that runs meanwhile; with a fault every batch is treated so."""
     command = [str(RELEASE / "malti"), "receive", "--listen", "127.0.0.1:0", "--json"]
     command += ["--max-records", "1"]
-    if aside:
-        command = ["nice", "-n", "19", *command]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         try:
