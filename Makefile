@@ -111,8 +111,8 @@ bench-python: receiver lib $(NOX) ## measure the Python binding beside other mid
 	@$(NOX) --session bench_python
 
 .PHONY: bench-node
-bench-node: receiver lib ## measure the Node binding beside other middlewares, in each framework
-	@$(PYTHON) .ci/bench_node.py
+bench-node: receiver lib ## measure the Node binding beside other middlewares, in each framework (PART="record koa")
+	@$(PYTHON) .ci/bench_node.py $(PART)
 
 .PHONY: bench-go
 bench-go: receiver lib ## measure the Go binding beside cgo calls and otelhttp
