@@ -263,7 +263,16 @@ def dist(session: nox.Session) -> None:
 
 
 @nox.session
+def go_libs(session: nox.Session) -> None:
+    """Makes the archives that a release of the Go modules has in it."""
+    install(session, "cross")
+    for target in (target for target in TARGETS if "linux" in target):
+        built = build(session, target)[0].parent
+        session.run("python", ".ci/go_archive.py", target, str(built))
+
+
+@nox.session
 def packages(session: nox.Session) -> None:
-    """Tests of what `wheels` and `dist` built, and of the sdist: they take minutes."""
+    """Tests of what `wheels`, `dist` and `go_libs` built, and of the sdist: they take minutes."""
     install(session, "cross")
     pytest(session, "bindings/python/tests/long_*.py", "tests/dist/long_*.py")

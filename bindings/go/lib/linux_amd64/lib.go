@@ -5,7 +5,11 @@
 package linux_amd64
 
 /*
-#cgo LDFLAGS: ${SRCDIR}/libmalti.a -lgcc_s -lpthread -lm -ldl
+#cgo LDFLAGS: ${SRCDIR}/libmalti.a -lpthread -lm -ldl
+#include <features.h>
+#ifndef __GLIBC__
+#error "libmalti: for musl build with -tags musl, for another C library with -tags malti_dynamic"
+#endif
 #if __has_include("archive.h")
 // Says which archive it is, so that another one is linked anew.
 #include "archive.h"
