@@ -266,7 +266,8 @@ def dist(session: nox.Session) -> None:
 def go_libs(session: nox.Session) -> None:
     """Makes the archives that a release of the Go modules has in it."""
     install(session, "cross")
-    for target in (target for target in TARGETS if "linux" in target):
+    # Of each machine musl's first, whose Rust has the unwinder that all of them get.
+    for target in sorted((target for target in TARGETS if "linux" in target), reverse=True):
         built = build(session, target)[0].parent
         session.run("python", ".ci/go_archive.py", target, str(built))
 

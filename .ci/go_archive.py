@@ -1,8 +1,8 @@
 """Makes the archive that the Go binding links: one object, in which only the C interface is global.
 
 `go_archive.py` makes this machine's of what `make lib` has built, `go_archive.py TARGET
-FOLDER-OF-BUILD` that of another Linux. A raw archive of Rust's holds the whole standard library, under names that it shares with every
-other one: two cannot be linked into one program.
+FOLDER-OF-BUILD` that of another Linux. A raw archive of Rust's holds the whole standard library,
+under names that it shares with every other one: two cannot be linked into one program.
 """
 
 import hashlib
@@ -47,7 +47,8 @@ def tool(name: str, machine: str) -> str:
 
 def unwinder(machine: str) -> Path:
     """The library that unwinds panics, of Rust's musl, which asks for nothing but what every C
-    library has: with it an archive needs no `libgcc_s`, whatever the compiler.
+    library has: with it an archive needs no `libgcc_s`, whatever the compiler. A checkout's own
+    does without where Rust has not that target.
     """
     rustlib = Path(tree.rustc("--print", "sysroot").strip(), "lib", "rustlib")
     return rustlib / f"{machine}-unknown-linux-musl" / "lib" / "self-contained" / "libunwind.a"

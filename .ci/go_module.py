@@ -30,13 +30,15 @@ def release() -> str:
 
 
 def assemble(folder: Path, partly: bool = False) -> None:
-    """Copies what git knows of the sources, links as what they stand for, and the archives; `partly`:
-    those that there are."""
+    """Copies what git knows of the sources, links as what they stand for, and the archives.
+
+    `partly`: those archives that there are.
+    """
     listed = ["git", "ls-files", "--cached", "--others", "--exclude-standard", "-z", "."]
     names = subprocess.run(listed, cwd=SOURCES, capture_output=True, text=True, check=True).stdout
     for name in filter(None, names.split("\0")):
         source = SOURCES / name
-        if name.endswith("_test.go") and source.name != KEPT_TEST or name.startswith(OF_TESTS):
+        if (name.endswith("_test.go") and source.name != KEPT_TEST) or name.startswith(OF_TESTS):
             continue
         if source.name == ".gitignore" or not source.is_file():
             continue

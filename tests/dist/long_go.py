@@ -1,6 +1,6 @@
-"""A Go service for each Linux that `make go-libs` has made an archive for: it links with nothing but
-the C library, beside another Rust library that panics and catches it, and runs where something here
-can run it.
+"""A Go service for each Linux that `make go-libs` has made an archive for: it links with nothing
+but the C library, beside another Rust library that panics and catches it, and runs where something
+here can run it.
 
 It takes minutes to build the archives, so `make test-all` runs it and `make test` does not.
 """
@@ -20,8 +20,8 @@ from pathlib import Path
 
 import pytest
 
-REPOSITORY = Path(__file__).resolve().parents[2]
-sys.path += [str(REPOSITORY / "bindings" / "python" / "tests"), str(REPOSITORY / ".ci")]
+sys.path.append(str(Path(__file__).resolve().parents[2] / "bindings" / "python" / "tests"))
+sys.path.append(str(Path(__file__).resolve().parents[2] / ".ci"))
 
 import go_archive
 import go_release
@@ -142,7 +142,8 @@ def test_a_service_records(platform: Platform, receiver: Receiver, tmp_path: Pat
         try:
             assert service.stdout is not None
             address = service.stdout.readline().split()[-1]
-            with urllib.request.urlopen(f"http://{address}/api/users/7", timeout=PATIENCE) as answer:
+            url = f"http://{address}/api/users/7"
+            with urllib.request.urlopen(url, timeout=PATIENCE) as answer:
                 assert answer.status == 200
             service.send_signal(signal.SIGTERM)
             assert service.wait(PATIENCE) == 0

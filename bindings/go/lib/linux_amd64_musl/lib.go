@@ -1,4 +1,4 @@
-//go:build cgo && !malti_dynamic && !malti_dev
+//go:build cgo && linux && amd64 && musl && !malti_dynamic && !malti_dev
 
 // Package linux_amd64_musl holds the library as a static archive. In a checkout `make go-libs` makes it;
 // it comes with a release.
