@@ -1,19 +1,16 @@
-// Measures the Go binding beside an empty cgo call, C strings and otelhttp: prints nanoseconds a call,
-// in pairs (ours, theirs, theirs, ours), as JSON.
+// Measures the Go binding beside an empty cgo call and C strings, and its middleware beside others: prints
+// nanoseconds a call as JSON, each list a turn.
 package main
 
 import (
 	"context"
 	"encoding/json"
 	"log"
-	"net/http"
-	"net/http/httptest"
 	"os"
 	"testing"
 	"time"
 
 	malti "github.com/libmalti/malti-go"
-	"go.opentelemetry.io/contrib/instrumentation/net/http/otelhttp"
 	"go.opentelemetry.io/otel/sdk/trace"
 )
 
@@ -44,30 +41,22 @@ func took(count int, call func()) float64 {
 	return float64(elapsed.Nanoseconds()) / float64(count)
 }
 
-// pairs are the times of two, in turn.
-func pairs(count int, a, b func()) (first, second []float64) {
-	took(count, a)
-	took(count, b)
-	for range turns / 2 {
-		first, second = append(first, took(count, a)), append(second, took(count, b))
-		last := took(count, b)
-		first, second = append(first, took(count, a)), append(second, last)
+// compared are the times of several, in turn: there and back, so that whatever else the machine does
+// meets all alike.
+func compared(count int, all ...func()) [][]float64 {
+	times := make([][]float64, len(all))
+	for turn := range turns + 1 {
+		for i := range all {
+			if turn%2 == 1 {
+				i = len(all) - 1 - i
+			}
+			// The first turn warms up.
+			if time := took(count, all[i]); turn > 0 {
+				times[i] = append(times[i], time)
+			}
+		}
 	}
-	return first, second
-}
-
-// writer takes an answer and keeps nothing of it.
-type writer struct{ header http.Header }
-
-func (w writer) Header() http.Header            { return w.header }
-func (w writer) Write(body []byte) (int, error) { return len(body), nil }
-func (w writer) WriteHeader(int)                {}
-
-func serve(handler http.Handler) func() {
-	w := writer{http.Header{}}
-	r := httptest.NewRequest("GET", "/users/7?x=1", nil)
-	r.Header.Set("X-Consumer-Id", "mobile-app")
-	return func() { handler.ServeHTTP(w, r) }
+	return times
 }
 
 // exporter drops the spans: a batch costs what it costs up to there.
@@ -76,31 +65,40 @@ type exporter struct{}
 func (exporter) ExportSpans(context.Context, []trace.ReadOnlySpan) error { return nil }
 func (exporter) Shutdown(context.Context) error                          { return nil }
 
+type found struct {
+	Record, Empty, Strings []float64
+	Allocations            float64
+	Routers                []measured
+}
+
+// measured are the times of a request, by what is before the router.
+type measured struct {
+	Router string
+	Times  map[string][]float64
+}
+
 func main() {
 	if err := malti.Init(malti.Config{ServiceName: "bench", BatchInterval: time.Hour}); err != nil {
 		log.Fatal(err)
 	}
-	mux := http.NewServeMux()
-	mux.HandleFunc("GET /users/{user_id}", func(w http.ResponseWriter, _ *http.Request) { w.Write([]byte("{}")) })
-	provider := trace.NewTracerProvider(trace.WithBatcher(exporter{}))
-	other := otelhttp.NewHandler(mux, "bench", otelhttp.WithTracerProvider(provider))
-
-	found := map[string][]float64{}
-	found["record"], found["empty"] = pairs(calls, ours, empty)
-	found["again"], found["strings"] = pairs(calls, ours, theirs)
-	found["allocations"] = []float64{testing.AllocsPerRun(calls, ours)}
-	bare := serve(mux)
-	// Both above the same mux alone, measured beside each.
-	a, without := pairs(requests, serve(malti.Middleware(mux)), bare)
-	b, alone := pairs(requests, serve(other), bare)
-	for i := range a {
-		found["middleware"] = append(found["middleware"], a[i]-without[i])
-		found["otelhttp"] = append(found["otelhttp"], b[i]-alone[i])
+	times := compared(calls, ours, empty, theirs)
+	found := found{times[0], times[1], times[2], testing.AllocsPerRun(calls, ours), nil}
+	for _, router := range routers {
+		var names []string
+		var all []func()
+		for name, serve := range router.subjects() {
+			names, all = append(names, name), append(all, serve)
+		}
+		byName := map[string][]float64{}
+		for i, times := range compared(requests, all...) {
+			byName[names[i]] = times
+		}
+		found.Routers = append(found.Routers, measured{router.name, byName})
 	}
 	if err := malti.Shutdown(context.Background()); err != nil {
 		log.Fatal(err)
 	}
-	if ledger := malti.Stats(); ledger.Sent != ledger.Recorded {
+	if ledger := malti.Stats(); ledger.Sent != ledger.Recorded || ledger.Filtered > 0 {
 		log.Fatal("not all was delivered: ", ledger)
 	}
 	_ = json.NewEncoder(os.Stdout).Encode(found)

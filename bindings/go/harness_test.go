@@ -84,8 +84,14 @@ func startReceiver(address string) (url string, stop func(), err error) {
 // receiver is the URL of one that lives as long as the test.
 func receiver(t *testing.T, address string) string {
 	t.Helper()
-	url, stop, err := startReceiver(address)
-	check(t, err)
+	var url string
+	var stop func()
+	// A port that was let go a moment ago may be that of some connection's own end meanwhile.
+	until(t, func() string { return "no receiver listens on " + address }, func() (ok bool) {
+		var err error
+		url, stop, err = startReceiver(address)
+		return err == nil
+	})
 	t.Cleanup(stop)
 	return url
 }
