@@ -19,6 +19,7 @@ use super::request;
 use crate::capi::{self, status};
 use crate::client::RawCall;
 use crate::config::{Config, ConfigError};
+use crate::consumer::pairs;
 use crate::process;
 use crate::record::FIELD_MAX;
 use crate::route::{self, Dialect};
@@ -457,7 +458,7 @@ unsafe extern "C" fn record_request(env: Env, info: Info) -> Value {
         let code = request::record(
             &tenure.rules,
             record,
-            &call.headers(6, &tenure.rules)?,
+            pairs(&call.headers(6, &tenure.rules)?),
             &call.query(7)?,
             call.optional(8, "peer", &mut room)?,
         );
