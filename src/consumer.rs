@@ -294,6 +294,13 @@ fn utf8_or_latin1(bytes: &[u8]) -> Cow<'_, str> {
 /// `None` when nothing is left. Controls go too: a record drops them, and a consumer that is empty
 /// only there would hide the next source.
 fn trimmed(text: Cow<'_, str>) -> Option<Cow<'_, str>> {
+    // Nothing to trim, in most values.
+    if let (Some(first), Some(last)) = (text.as_bytes().first(), text.as_bytes().last())
+        && first.is_ascii_graphic()
+        && last.is_ascii_graphic()
+    {
+        return Some(text);
+    }
     let blank = |c: char| c.is_whitespace() || c < ' ';
     let text = match text {
         Cow::Borrowed(text) => Cow::Borrowed(text.trim_matches(blank)),
