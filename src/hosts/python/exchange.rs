@@ -299,7 +299,11 @@ impl Api {
                 return None;
             }
             let root = self.entry(names, scope, Name::Root);
-            let root = if root.is_null() { self.none } else { root };
+            let root = match root.is_null() {
+                true if !(self.err_occurred)().is_null() => return None,
+                true => self.none,
+                false => root,
+            };
             let kind = self.shared(shared, Shared::Type);
             let request = (self.type_generic_alloc)(kind, 0);
             if request.is_null() {
@@ -409,15 +413,12 @@ impl Api {
     unsafe fn note(&self, exchange: &Exchange, message: Ref) -> Option<()> {
         // SAFETY: the caller holds the GIL; no code of Python's runs before what is lent was used.
         unsafe {
-            if !exchange.slot(Slot::Taker).is_null() {
+            let shared = exchange.slot(Slot::Shared);
+            if shared.is_null() || !exchange.slot(Slot::Taker).is_null() {
                 return None;
             }
             if exchange.is_ended.get() {
                 return Some(());
-            }
-            let shared = exchange.slot(Slot::Shared);
-            if shared.is_null() {
-                return None;
             }
             let names = self.shared(shared, Shared::Names);
             let entry = |place| self.entry(names, message, place);

@@ -35,10 +35,9 @@ _SERVER_ERROR = 500
 
 
 def begin(namer: Namer | None, scope: Scope, receive: Receive, send: Send) -> Any:
-    """A request comes in: gives the application's `receive` and `send`, which are one object: called
-    without an argument it receives, with a message it sends. `over` is to be called with it. Until
-    then the scope and the context know what is said of the request. An exception: it is no scope to
-    record.
+    """A request comes in: gives the application's `receive` and `send`, one object that receives
+    where it is called without an argument, and sends a message. Until `over` is called with it,
+    scope and context know what is said of the request. An exception: it is no scope to record.
     """
     exchange = Exchange(
         scope, receive, send, {}, namer, scope["path"], scope.get("root_path"), perf_counter_ns()

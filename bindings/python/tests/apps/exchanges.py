@@ -135,13 +135,25 @@ async def usual() -> None:
         await request(_asgi.begin, _asgi.over, given, answer, received, error, None)
 
 
+class Last:
+    """Uses a request when the garbage collector ends both."""
+
+    def __init__(self, both: Any) -> None:
+        self.both = both
+
+    def __del__(self) -> None:
+        self.both(START)
+        self.both(BODY)
+
+
 async def circle() -> None:
     """A request that its own scope keeps, ended or not, is for the garbage collector."""
     for ends in (True, False):
         given = scope({})
-        given["both"] = _asgi.begin(None, given, None, given.get)
+        given["both"] = both = _asgi.begin(None, given, given.get, given.get)
+        given["last"] = Last(both)
         if ends:
-            _asgi.over(given["both"], None)
+            _asgi.over(both, None)
 
 
 def grown(work: Callable[[], Any], times: int) -> int:
