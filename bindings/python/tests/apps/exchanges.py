@@ -150,7 +150,7 @@ async def circle() -> None:
     """A request that its own scope keeps, ended or not, is for the garbage collector."""
     for ends in (True, False):
         given = scope({})
-        given["both"] = both = _asgi.begin(None, given, given.get, given.get)
+        given["both"] = both = _asgi.begin(None, given, bool, bool)
         given["last"] = Last(both)
         if ends:
             _asgi.over(both, None)
