@@ -1,9 +1,10 @@
 //! CPython: recording as builtin functions, which cost a tenth of the same calls through ctypes.
 //!
-//! Nothing here is compiled against a version of Python. The binding hands over the addresses of the functions of the
-//! stable ABI that are needed, and makes function objects from the definitions that it gets back. No field of an
-//! object is read, so that free-threaded and future builds do as well. What is not simple goes to a function of the
-//! binding's own: keywords, values of other types, lone surrogates, a client that is not running yet.
+//! Nothing here is compiled against a version of Python. The binding hands over the addresses of the functions that
+//! are needed, of the stable ABI but for three, and makes function objects from the definitions that it gets back. No
+//! field of an object of Python's is read, so that free-threaded and future builds do as well. What is not simple goes
+//! to a function of the binding's own: keywords, values of other types, lone surrogates, a client that is not running
+//! yet.
 
 use std::ffi::{CStr, CString, c_char, c_int, c_long, c_void};
 use std::marker::{PhantomData, PhantomPinned};
@@ -59,6 +60,7 @@ struct Api {
     bool_from_long: unsafe extern "C" fn(c_long) -> Ref,
     err_occurred: unsafe extern "C" fn() -> Ref,
     err_clear: unsafe extern "C" fn(),
+    err_bad_internal_call: unsafe extern "C" fn(),
     err_exception_matches: unsafe extern "C" fn(Ref) -> c_int,
     list_size: unsafe extern "C" fn(Ref) -> isize,
     list_get_item: unsafe extern "C" fn(Ref, isize) -> Ref,
@@ -73,10 +75,15 @@ struct Api {
     dict_get_item_with_error: unsafe extern "C" fn(Ref, Ref) -> Ref,
     object_get_attr_string: unsafe extern "C" fn(Ref, *const c_char) -> Ref,
     object_call: unsafe extern "C" fn(Ref, Ref, Ref) -> Ref,
-    object_call_function_obj_args: unsafe extern "C" fn(Ref, ...) -> Ref,
-    cfunction_new_ex: unsafe extern "C" fn(*const MethodDef, Ref, Ref) -> Ref,
-    list_new: unsafe extern "C" fn(isize) -> Ref,
-    list_set_item: unsafe extern "C" fn(Ref, isize, Ref) -> c_int,
+    object_vectorcall_dict: unsafe extern "C" fn(Ref, *const Ref, usize, Ref) -> Ref,
+    vectorcall_call: *const c_void,
+    object_type: unsafe extern "C" fn(Ref) -> Ref,
+    object_gc_untrack: unsafe extern "C" fn(Ref),
+    object_gc_del: unsafe extern "C" fn(Ref),
+    type_from_spec: unsafe extern "C" fn(*mut exchange::TypeSpec) -> Ref,
+    type_generic_alloc: unsafe extern "C" fn(Ref, isize) -> Ref,
+    contextvar_set: unsafe extern "C" fn(Ref, Ref) -> Ref,
+    contextvar_reset: unsafe extern "C" fn(Ref, Ref) -> c_int,
     long_from_unsigned_long_long: unsafe extern "C" fn(u64) -> Ref,
     inc_ref: unsafe extern "C" fn(Ref),
     dec_ref: unsafe extern "C" fn(Ref),
@@ -85,6 +92,8 @@ struct Api {
     no: Ref,
     keyboard_interrupt: Ref,
     system_exit: Ref,
+    /// Of every object, before what is its type's own.
+    head_bytes: usize,
 }
 
 const API_LEN: usize = size_of::<Api>() / size_of::<*const c_void>();
@@ -101,18 +110,9 @@ pub struct MethodDef {
 const METH_KEYWORDS: c_int = 0x2;
 const METH_FASTCALL: c_int = 0x80;
 
-/// The places of the definitions that `begin` makes builtins from.
-#[derive(Clone, Copy)]
-enum Method {
-    Receive = 5,
-    Send,
-}
-
-const METHODS: usize = Method::Send as usize + 1;
-
 struct Bound {
     api: Api,
-    methods: [MethodDef; METHODS],
+    methods: [MethodDef; 6],
 }
 
 // SAFETY: written once; addresses of functions and of objects that are immortal.
@@ -123,12 +123,13 @@ unsafe impl Sync for Bound {}
 /// The same from every interpreter of the process, for all of them share the runtime.
 static BOUND: OnceLock<Bound> = OnceLock::new();
 
-/// For the Python binding alone, and no part of the C interface: the definitions of the builtins `record`,
-/// `record_request` and `record_scope`, one behind the other. Their module has `pull_log`, and for each of them
+/// For the Python binding alone, and no part of the C interface: the definitions of the builtins, one behind the other.
+/// The module of the first three, `record`, `record_request` and `record_scope`, has `pull_log`, and for each of them
 /// `NAME_slowly`. NULL: `functions` is not what this library expects.
 ///
 /// # Safety
-/// `functions` points to `count` addresses in the order of the binding's list, `doc` to a NUL-terminated string.
+/// `functions` points to `count` addresses (the last is a number) in the order of the binding's list, `doc` to a
+/// NUL-terminated string.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn malti_python_methods(
     functions: *const *const c_void,
@@ -162,8 +163,7 @@ pub unsafe extern "C" fn malti_python_methods(
             method(c"record_scope", record_scope, ptr::null()),
             method(c"begin", exchange::begin, ptr::null()),
             method(c"over", exchange::over, ptr::null()),
-            method(c"receive", exchange::receive, ptr::null()),
-            method(c"send", exchange::send, ptr::null()),
+            method(c"exchange_type", exchange::exchange_type, ptr::null()),
         ],
     });
     bound.methods.as_ptr()
@@ -399,17 +399,17 @@ impl Api {
     }
 
     /// Finds out who called, where the application has not said it, and records.
-    unsafe fn record_call(
+    unsafe fn record_call<'a>(
         &self,
         rules: &Rules,
-        call: RawCall<'_>,
+        call: RawCall<'a>,
         headers: Ref,
-        query: &[u8],
-        peer: &[u8],
+        query: &'a [u8],
+        peer: &'a [u8],
     ) -> Option<i32> {
         // SAFETY: the caller holds the GIL.
         let headers = unsafe { self.headers(headers, rules)? };
-        let record = || request::record(rules, call, &headers, query, peer);
+        let record = || request::record(rules, call, headers.iter().copied(), query, peer);
         Some(capi::guard(status::MALTI_ERR_PANIC, record))
     }
 
@@ -441,9 +441,9 @@ impl Api {
         })
     }
 
-    /// Those that the rules read, as the rules want them.
-    unsafe fn headers(&self, list: Ref, rules: &Rules) -> Option<Vec<u8>> {
-        let mut block = Vec::new();
+    /// Those that the rules read.
+    unsafe fn headers<'a>(&self, list: Ref, rules: &Rules) -> Option<Vec<(&'a [u8], &'a [u8])>> {
+        let mut read = Vec::new();
         // SAFETY: each function checks the type of what it is given; what it lends lives as long as the list, which
         // belongs to the request.
         unsafe {
@@ -455,11 +455,13 @@ impl Api {
                 let name = self.bytes_of((self.tuple_get_item)(pair, 0))?;
                 if rules.reads(name) {
                     let value = self.bytes_of((self.tuple_get_item)(pair, 1))?;
-                    request::add_header(&mut block, name, value);
+                    if request::is_whole(value) {
+                        read.push((name, value));
+                    }
                 }
             }
         }
-        Some(block)
+        Some(read)
     }
 
     /// Of an object that may be NULL, for that a call has failed.

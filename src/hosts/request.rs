@@ -2,7 +2,7 @@
 
 use crate::capi;
 use crate::client::RawCall;
-use crate::consumer::{Request, Rules};
+use crate::consumer::{Headers, Request, Rules};
 use crate::record::FIELD_MAX;
 
 /// Bytes of headers that say who called, in most requests.
@@ -13,10 +13,14 @@ pub(super) fn cut(text: &[u8]) -> &[u8] {
     &text[..text.len().min(FIELD_MAX)]
 }
 
-/// Adds to the headers that the rules read, as they want them.
+/// No server should let a NUL pass. In a block it would begin another header.
+pub(super) fn is_whole(value: &[u8]) -> bool {
+    !value.contains(&0)
+}
+
+/// Adds to a block of the headers that the rules read.
 pub(super) fn add_header(block: &mut Vec<u8>, name: &[u8], value: &[u8]) {
-    // No server should let a NUL pass. Here it would begin another header.
-    if value.contains(&0) {
+    if !is_whole(value) {
         return;
     }
     // One allocation, where there is anything at all to read.
@@ -28,20 +32,21 @@ pub(super) fn add_header(block: &mut Vec<u8>, name: &[u8], value: &[u8]) {
 }
 
 /// Finds out who called, where the application has not said it in `call`, and records. The status of the C interface.
-pub(super) fn record(
+pub(super) fn record<'a>(
     rules: &Rules,
-    call: RawCall<'_>,
-    headers: &[u8],
-    query: &[u8],
-    peer: &[u8],
+    call: RawCall<'a>,
+    headers: impl Headers<'a>,
+    query: &'a [u8],
+    peer: &'a [u8],
 ) -> i32 {
-    let consumer = rules.consumer(&Request {
+    let request = Request {
         state: Some(call.consumer),
-        headers,
         query,
         peer,
-    });
-    let context = call.context.is_empty().then(|| rules.context(headers));
+        ..Request::default()
+    };
+    let consumer = rules.consumer_of(&request, headers.clone());
+    let context = call.context.is_empty().then(|| rules.context_of(headers));
     let context = context.flatten();
     let call = RawCall {
         consumer: cut(consumer.as_bytes()),

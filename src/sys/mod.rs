@@ -17,9 +17,9 @@ pub(crate) use mapping::Mapping;
 pub(crate) use region::{DATA_BYTES, HEAD_BYTES, REGION_BYTES, Region};
 #[cfg(unix)]
 pub(crate) use unix::{
-    now_us, on_fork_child, pin_image, process_ending, spawn, strnlen, write_stderr,
+    monotonic_ns, now_us, on_fork_child, pin_image, process_ending, spawn, strnlen, write_stderr,
 };
 #[cfg(windows)]
 pub(crate) use windows::{
-    now_us, on_fork_child, pin_image, process_ending, spawn, strnlen, write_stderr,
+    monotonic_ns, now_us, on_fork_child, pin_image, process_ending, spawn, strnlen, write_stderr,
 };

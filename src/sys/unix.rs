@@ -123,15 +123,27 @@ fn sigpipe_pends() -> bool {
 /// Microseconds since 1970 UTC, at least 1. What `SystemTime` adds to the call costs more than the call.
 #[inline]
 pub(crate) fn now_us() -> i64 {
-    let mut now = MaybeUninit::<libc::timespec>::uninit();
-    // SAFETY: `now` is writable and then written: this clock is always there.
-    let now = unsafe {
-        libc::clock_gettime(libc::CLOCK_REALTIME, now.as_mut_ptr());
-        now.assume_init()
-    };
+    let now = clock(libc::CLOCK_REALTIME);
     #[allow(clippy::unnecessary_cast)] // Both are 32 bits wide on some targets.
     let us = now.tv_sec as i64 * 1_000_000 + i64::from(now.tv_nsec as u32 / 1_000);
     us.max(1)
+}
+
+/// Nanoseconds since some moment before; what `Instant` adds to the call costs twice the call.
+#[inline]
+pub(crate) fn monotonic_ns() -> u64 {
+    let now = clock(libc::CLOCK_MONOTONIC);
+    now.tv_sec as u64 * 1_000_000_000 + u64::from(now.tv_nsec as u32)
+}
+
+#[inline]
+fn clock(clock: libc::clockid_t) -> libc::timespec {
+    let mut now = MaybeUninit::uninit();
+    // SAFETY: `now` is writable and then written: the clocks above are always there.
+    unsafe {
+        libc::clock_gettime(clock, now.as_mut_ptr());
+        now.assume_init()
+    }
 }
 
 /// Length of a NUL-terminated string, at most `most`.

@@ -59,6 +59,14 @@ pub(crate) fn now_us() -> i64 {
         .map_or(1, |since| since.as_micros() as i64)
 }
 
+/// Nanoseconds since the first call.
+pub(crate) fn monotonic_ns() -> u64 {
+    use std::sync::LazyLock;
+    use std::time::Instant;
+    static ORIGIN: LazyLock<Instant> = LazyLock::new(Instant::now);
+    u64::try_from(ORIGIN.elapsed().as_nanos()).unwrap_or(u64::MAX)
+}
+
 /// Length of a NUL-terminated string, at most `most`.
 ///
 /// # Safety

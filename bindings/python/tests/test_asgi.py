@@ -6,6 +6,7 @@ import json
 import sys
 from collections.abc import Awaitable, Iterator
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Callable, Optional
 
 import libmalti
@@ -266,6 +267,77 @@ def test_a_fault_of_telemetry_does_not_reach_the_request(sink: Sink) -> None:
     assert libmalti.stats()["invalid"] == before + 1
 
 
+@pytest.mark.parametrize("named", [5, RuntimeError("telemetry"), "/named"])
+def test_who_names_the_endpoint_is_asked_once(sink: Sink, named: object) -> None:
+    asked: list[str] = []
+
+    def endpoint(scope: Scope) -> Any:
+        asked.append(scope["path"])
+        if isinstance(named, Exception):
+            raise named
+        return named
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        scope["state"]["malti_consumer"] = 7  # no text: not for the quick way
+        await answering(START, BODY)(scope, receive, send)
+
+    assert talk(MaltiMiddleware(app, endpoint=endpoint)) == [START, BODY]
+    assert asked == ["/raw/1"]
+    assert [record["endpoint"] for record in sink()] == ["/named"] * (named == "/named")
+
+
+class Unreadable(dict):  # type: ignore[type-arg]
+    """A scope that raises, whatever it is asked."""
+
+    def __getitem__(self, key: object) -> Any:
+        raise LookupError("no")
+
+    __contains__ = __getitem__
+
+
+ODD_SCOPES: list[Any] = [
+    MappingProxyType(scope()),
+    {**scope(), "type": []},
+    {name: value for name, value in scope().items() if name != "path"},
+    {name: value for name, value in scope().items() if name != "type"},
+    Unreadable(scope()),
+    (),
+    None,
+]
+
+
+@pytest.mark.parametrize("odd", ODD_SCOPES, ids=lambda odd: type(odd).__name__)
+def test_what_is_no_scope_passes_through(sink: Sink, odd: Any) -> None:
+    got: list[object] = []
+
+    async def app(scope: Any, receive: Receive, send: Send) -> None:
+        got.extend([scope, receive, send])
+
+    async def send(message: Message) -> None:
+        pass
+
+    asyncio.run(_await(MaltiMiddleware(app)(odd, nothing, send)))
+    assert [got[0] is odd, *got[1:]] == [True, nothing, send]
+    assert sink() == []
+    assert libmalti._context.current.get() is None
+
+
+@pytest.mark.parametrize("odd", [None, "odd", [], {}, {"type": []}, {"status": 200}])
+def test_what_is_no_message_passes_through(sink: Sink, odd: Any) -> None:
+    async def given() -> Any:
+        return odd
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        await send(odd)
+        await send(await receive())
+        await send(START)
+        await send(odd)
+        await send(BODY)
+
+    assert talk(MaltiMiddleware(app), given) == [odd, odd, START, odd, BODY]
+    assert [record["status"] for record in sink()] == [200]
+
+
 def test_set_functions_outside_a_request_do_nothing() -> None:
     libmalti.set_consumer("x")
     libmalti.set_context("x")
@@ -323,6 +395,39 @@ def test_a_lifespan_that_breaks_gives_its_owner_back(sink: Sink) -> None:
     with pytest.raises(LookupError, match="life"):
         asyncio.run(_await(MaltiMiddleware(app)({"type": "lifespan"}, nothing, send)))
     assert client._owners == 1
+
+
+def test_a_lifespan_that_its_loop_gives_up_gives_its_owner_back(sink: Sink) -> None:
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        await send({"type": "lifespan.startup.complete"})
+        await receive()
+
+    async def send(message: Message) -> None:
+        pass
+
+    async def begin() -> None:
+        lives.append(MaltiMiddleware(app)({"type": "lifespan"}, nothing, send))
+        lives[0].send(None)
+        assert client._owners == 2
+
+    lives: list[Any] = []
+    asyncio.run(begin())
+    lives[0].close()
+    assert client._owners == 1
+
+
+@pytest.mark.parametrize("odd", [None, "odd", {}])
+def test_what_is_no_message_of_a_lifespan_passes_through(sink: Sink, odd: Any) -> None:
+    told: list[Any] = []
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        await send(odd)
+
+    async def send(message: Message) -> None:
+        told.append(message)
+
+    asyncio.run(_await(MaltiMiddleware(app)({"type": "lifespan"}, nothing, send)))
+    assert told == [odd]
 
 
 def test_a_lifespan_whose_loop_has_no_threads_any_more(sink: Sink) -> None:

@@ -14,6 +14,7 @@ use super::values::{
 use crate::capi::{self, status};
 use crate::client::RawCall;
 use crate::config::{Config, ConfigError};
+use crate::consumer::pairs;
 use crate::hosts::request;
 use crate::process;
 use crate::route::{self, Dialect};
@@ -84,7 +85,7 @@ unsafe extern "C" fn record_request(env: Env, info: Info) -> Value {
         let code = request::record(
             &tenure.rules,
             record,
-            &call.headers(6, &tenure.rules)?,
+            pairs(&call.headers(6, &tenure.rules)?),
             &call.query(7)?,
             call.optional(8, "peer", &mut room)?,
         );

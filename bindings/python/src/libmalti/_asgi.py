@@ -10,13 +10,14 @@ from time import perf_counter_ns
 from typing import TYPE_CHECKING, Any, Callable
 
 from . import _call
-from ._context import MARK, Said
+from ._context import MARK, Said, current, leave
 from ._record import SCOPE_NAMES, lost, record_scope
 from ._record import pull_log as pull_log
 from ._routes import endpoint_of, is_unrouted
 
 if TYPE_CHECKING:
     import asyncio
+    from contextvars import Token
 
 Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]
@@ -33,24 +34,21 @@ _CLIENT_GONE = 499
 _SERVER_ERROR = 500
 
 
-def begin(
-    namer: Namer | None, scope: Scope, receive: Receive, send: Send, said: Said
-) -> tuple[Receive, Send, Any]:
-    """A request comes in: what the application is to be called with in place of `receive` and
-    `send`, and what `over` is to be called with. Marks the scope with `said`.
+def begin(namer: Namer | None, scope: Scope, receive: Receive, send: Send) -> Any:
+    """A request comes in: gives the application's `receive` and `send`, one object that receives
+    where it is called without an argument, and sends a message. Until `over` is called with it,
+    scope and context know what is said of the request. An exception: it is no scope to record.
     """
     exchange = Exchange(
-        scope, receive, send, said, namer, scope["path"], scope.get("root_path"), perf_counter_ns()
+        scope, receive, send, {}, namer, scope["path"], scope.get("root_path"), perf_counter_ns()
     )
-    scope[MARK] = said
-    # Middleware below may copy the scope; what it sets in this object is seen here all the same.
-    if scope.get("state") is None:
-        scope["state"] = {}
-    return exchange.receive, exchange.send, exchange
+    exchange.enter()
+    return exchange
 
 
 def over(request: Exchange, error: BaseException | None) -> None:
     """The application has returned, or raised. Records what has not been recorded."""
+    request.leave()
     request.over(error)
 
 
@@ -62,8 +60,8 @@ def take_over(
     namer: Namer | None,
     path: str,
     root: str | None,
-    status: int | None,
-    ended: bool | None,
+    status: int,
+    ended: bool,
     elapsed: int,
 ) -> Exchange:
     """For the builtins, which see a request through as long as it is an ordinary one: the rest is
@@ -71,17 +69,31 @@ def take_over(
     """
     started = perf_counter_ns() - elapsed
     exchange = Exchange(scope, receive, send, said, namer, path, root, started)
-    if status is not None:
-        exchange.status = status
-    if ended:
-        exchange.ended = True
+    exchange.status = status
+    exchange.ended = ended
     return exchange
 
 
-def endpoint_of_request(
-    scope: Scope, said: Said, namer: Namer | None, path: str, root: str | None
-) -> str:
-    """`path` and `root` are the scope's on entry: routers change both."""
+def settle(
+    scope: Scope,
+    said: Said,
+    namer: Namer | None,
+    path: str,
+    root: str | None,
+    status: int,
+    elapsed: int,
+) -> None:
+    """The answer is over: records it. `path` and `root` are the scope's on entry: routers change
+    both. `elapsed` is in nanoseconds. Never raises.
+    """
+    try:
+        endpoint = _endpoint(scope, said, namer, path, root)
+        record_scope(SCOPE_NAMES, scope, said, endpoint, status, elapsed // 1000)
+    except Exception as error:
+        lost(error)
+
+
+def _endpoint(scope: Scope, said: Said, namer: Namer | None, path: str, root: str | None) -> str:
     route = said.get("route")
     endpoint = None
     if route is None and is_unrouted(scope):
@@ -109,6 +121,7 @@ class Exchange:
     _look: asyncio.Task[None] | None = None
     _looked = False
     _trailers = False
+    _token: Token[Said | None] | None = None
 
     def __init__(
         self,
@@ -130,6 +143,23 @@ class Exchange:
         self._root = root
         self._started = started
 
+    def enter(self) -> None:
+        scope = self._scope
+        # Middleware below may copy the scope; what it sets in this object is seen here all the
+        # same.
+        if scope.get("state") is None:
+            scope["state"] = {}
+        scope[MARK] = self._said
+        self._token = current.set(self._said)
+
+    def leave(self) -> None:
+        token, self._token = self._token, None
+        if token is not None:
+            leave(token)
+
+    def __call__(self, *message: Message, **named: Message) -> Awaitable[Any]:
+        return self.send(*message, **named) if message or named else self.receive()
+
     async def receive(self) -> Message:
         if self._look is not None:
             await _asyncio().wait({self._look})
@@ -144,27 +174,39 @@ class Exchange:
         return message
 
     def _note(self, message: Message) -> None:
-        if message["type"] == "http.disconnect" and not self.left_at:
-            self.left_at = perf_counter_ns()
+        try:
+            if message["type"] == "http.disconnect" and not self.left_at:
+                self.left_at = perf_counter_ns()
+        except Exception:
+            return  # no message of ASGI's; the application's to judge
 
     def send(self, message: Message) -> Awaitable[None]:
         """No coroutine of its own: one more a message would cost more than all the rest here."""
-        kind = message.get("type")
+        try:
+            kind = message.get("type")
+            if kind == "http.response.start" and self._wants_look():
+                return self._look_and_start(message)
+            self._note_answer(kind, message)
+        except Exception:
+            pass  # no message of ASGI's; the server's to judge
+        return self._inner_send(message)
+
+    def _wants_look(self) -> bool:
+        late = perf_counter_ns() - self._started >= _LOOK_AFTER_NS
+        return late and not (self.left_at or self._looked)
+
+    def _note_answer(self, kind: str | None, message: Message) -> None:
         if kind == "http.response.body":
             if not (self._trailers or message.get("more_body")):
                 self.end(self.status)
         elif kind == "http.response.start":
-            late = perf_counter_ns() - self._started >= _LOOK_AFTER_NS
-            if late and not (self.left_at or self._looked):
-                return self._look_and_start(message)
-            self.status = _CLIENT_GONE if self.left_at else message.get("status", 0)
+            self.status = _CLIENT_GONE if self.left_at else message.get("status") or 0
             if "trailers" in message:
                 self._trailers = message["trailers"]
         elif kind == "http.response.pathsend" or (
             kind == "http.response.trailers" and not message.get("more_trailers")
         ):
             self.end(self.status)
-        return self._inner_send(message)
 
     async def _look_and_start(self, message: Message) -> None:
         """Before a late answer starts, one look, without waiting, whether its client is there.
@@ -219,12 +261,7 @@ class Exchange:
             return
         self.ended = True
         elapsed = (self.left_at or perf_counter_ns()) - self._started
-        try:
-            scope, said = self._scope, self._said
-            endpoint = endpoint_of_request(scope, said, self._namer, self._path, self._root)
-            record_scope(SCOPE_NAMES, scope, said, endpoint, status, elapsed // 1000)
-        except Exception as error:
-            lost(error)
+        settle(self._scope, self._said, self._namer, self._path, self._root, status, elapsed)
 
 
 begin_slowly, over_slowly = begin, over

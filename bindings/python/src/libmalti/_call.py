@@ -1,8 +1,8 @@
 """Makes the library's builtins, which cost a tenth of the same calls through ctypes.
 
 The library is not compiled against any Python. It is given the addresses of the functions of the
-stable ABI that it needs, and gives the definitions of builtins back; `src/hosts/python.rs` has the
-other half.
+C API that it needs, and gives the definitions of builtins back; `src/hosts/python.rs` has the other
+half.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import sys
 from types import ModuleType
 from typing import Any, Callable
 
-from . import _library
+from . import _context, _library
 
 # The order is the library's.
 _FUNCTIONS = (
@@ -22,6 +22,7 @@ _FUNCTIONS = (
     "PyBool_FromLong",
     "PyErr_Occurred",
     "PyErr_Clear",
+    "PyErr_BadInternalCall",
     "PyErr_ExceptionMatches",
     "PyList_Size",
     "PyList_GetItem",
@@ -36,10 +37,15 @@ _FUNCTIONS = (
     "PyDict_GetItemWithError",
     "PyObject_GetAttrString",
     "PyObject_Call",
-    "PyObject_CallFunctionObjArgs",
-    "PyCFunction_NewEx",
-    "PyList_New",
-    "PyList_SetItem",
+    "PyObject_VectorcallDict",
+    "PyVectorcall_Call",
+    "PyObject_Type",
+    "PyObject_GC_UnTrack",
+    "PyObject_GC_Del",
+    "PyType_FromSpec",
+    "PyType_GenericAlloc",
+    "PyContextVar_Set",
+    "PyContextVar_Reset",
     "PyLong_FromUnsignedLongLong",
     "Py_IncRef",
     "Py_DecRef",
@@ -60,11 +66,17 @@ def builtins(module: ModuleType, signature: str, doc: str) -> list[Call] | None:
 
 
 def exchange_builtins(module: ModuleType, names: tuple[str, ...]) -> list[Call] | None:
-    """`begin` and `over` in the same way, which besides leave to `module` the `endpoint_of_request`
-    and all of a request that has to `take_over`. `names` are what they look up. None also without
-    the GIL: they keep what other threads may change.
+    """`begin` and `over` in the same way, which besides leave to `module` what a request that has
+    ended is to `settle` by, and all of one that has to `take_over`. `names` are what they look up.
+    None also without the GIL: they keep what other threads may change.
     """
-    return None if not has_gil() else _made(3, 2, (names, module), "", _probe_exchange)
+    if not has_gil():
+        return None
+    made = _made(5, 1, None, "", lambda exchange_type: None)
+    if made is None:
+        return None
+    bound = names, module, made[0](), _context.current
+    return _made(3, 2, bound, "", _probe_exchange)
 
 
 def has_gil() -> bool:
@@ -89,7 +101,7 @@ def _made(
             ctypes.py_object, ctypes.c_void_p, ctypes.py_object, ctypes.py_object
         )
         make: Callable[..., Call] = prototype(("PyCFunction_NewEx", python))
-        trial = _Probe() if isinstance(bound, ModuleType) else (bound[0], _Probe())
+        trial = (bound[0], _Probe(), *bound[2:]) if isinstance(bound, tuple) else _Probe()
         probe(*(make(each, trial, __package__) for each in definitions))
         return [make(each, bound, __package__) for each in definitions]
     except Exception as error:
@@ -103,6 +115,7 @@ def _definitions(python: ctypes.PyDLL, doc: str) -> int:
     addresses = [ctypes.cast(getattr(python, name), ctypes.c_void_p).value for name in _FUNCTIONS]
     # All are immortal, and on CPython an object's id is its address.
     addresses += map(id, _OBJECTS)
+    addresses.append(object.__basicsize__)
     table = (ctypes.c_void_p * len(addresses))(*addresses)
     first: int | None = _library.python_methods(table, len(table), doc.encode())
     if not first:
@@ -142,16 +155,16 @@ def _probe(record: Any, record_request: Any, record_scope: Any) -> None:
 
 def _probe_exchange(begin: Any, over: Any) -> None:
     """The same, and one answer that starts before something else takes over."""
-    for call, arguments in ((begin, (None,) * 5), (begin, (1,)), (over, (None, 1))):
+    for call, arguments in ((begin, (None,) * 4), (begin, (1,)), (over, (None, 1))):
         if call(*arguments) != (arguments, {}) or call(1, x=1) != ((1,), {"x": 1}):
             raise _unknown()
     sent: list[object] = []
     start = {"type": "http.response.start", "status": 200}
     scope: dict[str, object] = {"path": "/"}
-    receive, send, request = begin(None, scope, None, sent.append, {})
-    if send(start) is not None or sent != [start] or len(scope) != 3:
+    request = begin(None, scope, None, sent.append)
+    if request(start) is not None or sent != [start] or len(scope) != 3:
         raise _unknown()
-    if [send("odd"), send(start), receive(), over(request, 1)] != [
+    if [request("odd"), request(start), request(), over(request, 1)] != [
         (("odd",), {}),
         ((start,), {}),
         ((), {}),

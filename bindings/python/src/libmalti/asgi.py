@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, MutableMapping
 
 from . import _forks
-from ._context import MARK, Said, current
+from ._context import MARK
 
 # Not typing's, which takes longer to import than all of ours.
 TYPE_CHECKING = False
@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
     from ._asgi import begin, over
     from ._client import Setting, client
+    from ._record import lost
 else:
     # For who resolves annotations at run time.
     Any = Setting = object
@@ -32,11 +33,11 @@ __all__ = ["MaltiMiddleware"]
 
 def _load() -> None:
     """What a middleware needs, once there is one: importing alone loads no library."""
-    global begin, client, over
+    global begin, client, lost, over
+    needed = (("_asgi", "begin"), ("_asgi", "over"), ("_client", "client"), ("_record", "lost"))
     try:
-        begin, over, client = (
-            _forks.attribute(f"{__package__}.{module}", name)
-            for module, name in (("_asgi", "begin"), ("_asgi", "over"), ("_client", "client"))
+        begin, over, client, lost = (
+            _forks.attribute(f"{__package__}.{module}", name) for module, name in needed
         )
     except ImportError as error:
         # Frameworks make their middleware when they are asked first, and no request is to fail.
@@ -44,7 +45,7 @@ def _load() -> None:
 
         logging.getLogger("libmalti").error("nothing is recorded: %s", error)
         nobody: Any = _Nobody()
-        client = nobody
+        client, lost = nobody, nobody.lost
 
 
 class _Nobody:
@@ -59,6 +60,8 @@ class _Nobody:
         return False
 
     def prepare(self, settings: dict[str, Setting]) -> None: ...
+
+    def lost(self, error: Exception) -> None: ...
 
 
 class MaltiMiddleware:
@@ -119,57 +122,78 @@ class MaltiMiddleware:
             client.prepare(settings)
 
     async def __call__(self, scope: Any, receive: _Receive, send: _Send) -> None:
-        if scope["type"] != "http" or MARK in scope or not (client.recording or client.begun()):
-            if scope["type"] == "lifespan" and self._lifespan:
+        kind = request = None
+        try:
+            kind = scope["type"]
+            if kind == "http" and MARK not in scope and (client.recording or client.begun()):
+                request = begin(self._endpoint, scope, receive, send)
+        except Exception as error:
+            # No scope of ASGI's, or one that can't be changed.
+            lost(error)
+        if request is None:
+            if kind == "lifespan" and self._lifespan:
                 await _live(self.app, scope, receive, send)
             else:
                 await self.app(scope, receive, send)
             return
-        said: Said = {}
-        receive, send, request = begin(self._endpoint, scope, receive, send, said)
-        token = current.set(said)
         # Not called as a method: an attribute that is called is looked up the slow way.
         app = self.app
         try:
-            await app(scope, receive, send)
+            await app(scope, request, request)
         except BaseException as error:
             over(request, error)
             raise
         else:
             over(request, None)
-        finally:
-            # As `leave` does, a call of which would cost a request 2 % of all this.
-            try:  # noqa: SIM105
-                current.reset(token)
-            except ValueError:
-                pass
 
 
 async def _live(app: App, scope: Scope, receive: Receive, send: Send) -> None:
     """Starts the client with the application, and stops it before the server hears of the end."""
-    owner = False
+    owner = Owner()
 
-    async def give_back(message: Message | None = None) -> None:
-        nonlocal owner
-        if owner:
-            owner = False
-            await _off_the_loop(client.release)
-        if message is not None:
-            await send(message)
+    async def end(message: Message) -> None:
+        await owner.give_back()
+        await send(message)
 
     def wrapped(message: Message) -> Awaitable[None]:
-        nonlocal owner
-        kind = message["type"]
-        if kind == "lifespan.startup.complete" and not owner:
-            owner = client.acquire()
+        try:
+            kind = message["type"]
+        except Exception:
+            kind = None  # no message of ASGI's; the server's to judge
+        if kind == "lifespan.startup.complete":
+            owner.take()
         elif kind in ("lifespan.shutdown.complete", "lifespan.shutdown.failed"):
-            return give_back(message)
+            return end(message)
         return send(message)
 
     try:
         await app(scope, receive, wrapped)
+    except GeneratorExit:
+        owner.give_back_now()
+        raise
     finally:
-        await give_back()
+        await owner.give_back()
+
+
+class Owner:
+    """One owner of the client, taken and given back once."""
+
+    _takes = False
+
+    def take(self) -> None:
+        if not self._takes:
+            self._takes = client.acquire()
+
+    async def give_back(self) -> None:
+        if self._takes:
+            self._takes = False
+            await _off_the_loop(client.release)
+
+    def give_back_now(self) -> None:
+        """Where nothing can be awaited: a coroutine that its loop has given up."""
+        if self._takes:
+            self._takes = False
+            client.release()
 
 
 async def _off_the_loop(work: Callable[[], object]) -> None:

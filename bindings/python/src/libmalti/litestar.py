@@ -6,8 +6,8 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
-from ._client import Setting, client
-from .asgi import MaltiMiddleware, _off_the_loop
+from ._client import Setting
+from .asgi import MaltiMiddleware, Owner
 
 if TYPE_CHECKING:
     from litestar import Litestar
@@ -43,9 +43,12 @@ class MaltiPlugin:
         # middleware is given only what has matched. An application may start more than once.
         if not isinstance(app.asgi_handler, MaltiMiddleware):
             target.asgi_handler = MaltiMiddleware(target.asgi_handler, **self._settings)
-        owner = client.acquire()
+        owner = Owner()
+        owner.take()
         try:
             yield
+        except GeneratorExit:
+            owner.give_back_now()
+            raise
         finally:
-            if owner:
-                await _off_the_loop(client.release)
+            await owner.give_back()

@@ -10,6 +10,7 @@ from itertools import product
 from typing import Any, Callable
 
 from libmalti import _asgi
+from libmalti._context import current
 from libmalti.testing import capture
 
 
@@ -86,18 +87,18 @@ async def request(
     async def news() -> Any:
         return {"type": received}
 
-    receive, send, state = begin(naming, given, news, inner, {})
+    both = begin(naming, given, news, inner)
+    said = current.get()
     if received:
-        sent.append(await receive())
+        sent.append(await both())
     for message in answer:
-        try:
-            await send(message)
-        except Exception as caught:
-            sent.append(type(caught))
+        await both(message)
     if answer:
-        await send(message=BODY)
-    over(state, error)
-    over(state, None)
+        await both(message=BODY)
+    over(both, error)
+    over(both, None)
+    assert said is given["libmalti"]
+    assert current.get() is None
     return sent
 
 
@@ -134,6 +135,27 @@ async def usual() -> None:
         await request(_asgi.begin, _asgi.over, given, answer, received, error, None)
 
 
+class Last:
+    """Uses a request when the garbage collector ends both."""
+
+    def __init__(self, both: Any) -> None:
+        self.both = both
+
+    def __del__(self) -> None:
+        self.both(START)
+        self.both(BODY)
+
+
+async def circle() -> None:
+    """A request that its own scope keeps, ended or not, is for the garbage collector."""
+    for ends in (True, False):
+        given = scope({})
+        given["both"] = both = _asgi.begin(None, given, bool, bool)
+        given["last"] = Last(both)
+        if ends:
+            _asgi.over(both, None)
+
+
 def grown(work: Callable[[], Any], times: int) -> int:
     before = sys.getallocatedblocks()
     for _ in range(times):
@@ -152,4 +174,5 @@ with capture(clean_mode=False):
     assert gc.collect() == 0
     gc.enable()
     assert grown(once, 100) < 500
+    assert grown(lambda: loop.run_until_complete(circle()), 100) < 500
     loop.close()
