@@ -1,5 +1,13 @@
 //! `malti`: the command-line companion of libmalti.
 
+/// Says a line on standard error. When nobody reads that, nobody is there to be told.
+macro_rules! complain {
+    ($($part:tt)*) => {{
+        use std::io::Write as _;
+        let _ = writeln!(std::io::stderr(), "malti: {}", format_args!($($part)*));
+    }};
+}
+
 mod check;
 mod receive;
 mod send;
@@ -44,7 +52,7 @@ fn main() -> ExitCode {
         Command::Manual => shell::manual(&Cli::command()).map(done),
     };
     result.unwrap_or_else(|error| {
-        eprintln!("malti: {error}");
+        complain!("{error}");
         ExitCode::FAILURE
     })
 }
