@@ -59,6 +59,17 @@ pub struct Totals {
     pub batches: u64,
 }
 
+/// A batch that is received now, with the ids that follow.
+pub fn stamped(last_id: u64, batch: Vec<Record>) -> Vec<Stored> {
+    let received_at = Moment::now();
+    let stored = (last_id + 1..).zip(batch).map(|(id, record)| Stored {
+        id,
+        received_at,
+        record,
+    });
+    stored.collect()
+}
+
 impl Store {
     /// `file` gets one JSON object a line.
     pub fn new(max_records: usize, file: Option<File>) -> Self {
@@ -71,17 +82,21 @@ impl Store {
         }
     }
 
+    /// What was taken so far is from before a restart, and so many records are kept elsewhere alone.
+    pub fn resume(&mut self, last_id: u64, elsewhere: u64) {
+        self.last_id = last_id;
+        self.totals.records += elsewhere;
+        self.totals.evicted += elsewhere;
+        self.totals.batches = 0;
+    }
+
+    pub fn max_records(&self) -> usize {
+        self.max_records
+    }
+
     /// Stores the batch whole or, when the file cannot be written, not at all.
     pub fn add(&mut self, batch: Vec<Record>) -> io::Result<()> {
-        let received_at = Moment::now();
-        let stored: Vec<Stored> = (self.last_id + 1..)
-            .zip(batch)
-            .map(|(id, record)| Stored {
-                id,
-                received_at,
-                record,
-            })
-            .collect();
+        let stored = stamped(self.last_id, batch);
         if let Some(file) = &mut self.file {
             let mut lines = Vec::with_capacity(stored.len() * 300);
             for record in &stored {
@@ -90,15 +105,20 @@ impl Store {
             }
             file.write_all(&lines)?;
         }
+        self.take(stored);
+        Ok(())
+    }
+
+    /// Keeps a batch that has its ids already.
+    pub fn take(&mut self, stored: Vec<Stored>) {
         let added = stored.len() as u64;
-        self.last_id += added;
+        self.last_id = stored.last().map_or(self.last_id, |newest| newest.id);
         self.records.extend(stored);
         let excess = self.records.len().saturating_sub(self.max_records);
         self.records.drain(..excess);
         self.totals.records += added;
         self.totals.evicted += excess as u64;
         self.totals.batches += 1;
-        Ok(())
     }
 
     /// Forgets the records and their totals; ids go on, the file stays.

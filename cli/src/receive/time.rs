@@ -90,6 +90,14 @@ impl Moment {
     pub fn now() -> Self {
         Self(Timestamp::now().as_microsecond())
     }
+
+    pub const fn from_micros(micros: i64) -> Self {
+        Self(micros)
+    }
+
+    pub const fn micros(self) -> i64 {
+        self.0
+    }
 }
 
 /// RFC 3339 in UTC, always with six digits so that texts sort like times.
