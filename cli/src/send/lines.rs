@@ -1,7 +1,7 @@
 //! Lines of a file or of standard input, read by a thread of their own.
 
 use std::fs::File;
-use std::io::{self, BufRead, BufReader, Read};
+use std::io::{self, BufRead, BufReader, IsTerminal, Read};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -16,8 +16,9 @@ const CHUNK: usize = 256 * 1024;
 const WAITING: usize = 4;
 /// A longer line is no line of a log.
 const LINE_MAX: usize = 4 << 20;
-/// How its files begin.
+/// How files begin: those of gzip, and text of some editors.
 const GZIP: &[u8] = &[0x1f, 0x8b];
+const MARK: &[u8] = "\u{feff}".as_bytes();
 /// How often a file's end is looked at, and how often the reader of lines is to do other things.
 const LOOK: Duration = Duration::from_millis(200);
 
@@ -60,6 +61,9 @@ impl Source {
         let reader = Arc::clone(&shared);
         let path = path.filter(|path| *path != Path::new("-"));
         let Some(path) = path else {
+            if io::stdin().is_terminal() {
+                complain!("reads standard input, to its end (Ctrl-D)");
+            }
             thread::spawn(move || read(io::stdin().lock(), &sender, &reader, || Ok(After::End)));
             return Ok(Self {
                 chunks,
@@ -75,6 +79,7 @@ impl Source {
         let mut followed = Followed {
             path: path.to_owned(),
             file: file.try_clone()?,
+            next: None,
         };
         thread::spawn(move || {
             read(file, &sender, &reader, || match follow {
@@ -123,29 +128,38 @@ enum After {
     End,
     /// The same input may have grown.
     Again,
+    /// The same input begins anew.
+    Anew,
     Other(File),
 }
 
 struct Followed {
     path: PathBuf,
     file: File,
+    /// Stands in its place, and is next when what is still written to it was read.
+    next: Option<File>,
 }
 
 impl Followed {
     fn after(&mut self) -> io::Result<After> {
         thread::sleep(LOOK);
+        if let Some(next) = self.next.take() {
+            self.file = next.try_clone()?;
+            return Ok(After::Other(next));
+        }
         // In between it may have no file at all.
         let Ok(there) = File::open(&self.path) else {
             return Ok(After::Again);
         };
         if !is_same(&there, &self.file)? {
-            self.file = there.try_clone()?;
-            return Ok(After::Other(there));
+            self.next = Some(there);
+            return Ok(After::Again);
         }
         use std::io::Seek;
         // Emptied in its place, as logrotate's copytruncate does it.
         if self.file.stream_position()? > there.metadata()?.len() {
             self.file.rewind()?;
+            return Ok(After::Anew);
         }
         Ok(After::Again)
     }
@@ -183,7 +197,9 @@ fn read(
             Ok(true) => {}
             Ok(false) => match after() {
                 Ok(After::Again) => {}
+                Ok(After::Anew) => end_line(&mut lines),
                 Ok(After::Other(file)) => {
+                    end_line(&mut lines);
                     input = BufReader::with_capacity(CHUNK, Box::new(file));
                 }
                 Ok(After::End) => {
@@ -218,7 +234,15 @@ fn read(
     }
 }
 
-/// What is compressed by gzip, as logs are that were rotated, becomes text again.
+/// What was begun and has no end is a line before others come.
+fn end_line(lines: &mut Vec<u8>) {
+    if !lines.is_empty() {
+        lines.push(b'\n');
+    }
+}
+
+/// What is compressed by gzip, as logs are that were rotated, becomes text again; a byte order mark is no
+/// text.
 fn buffered(input: impl Read + 'static) -> io::Result<BufReader<Box<dyn Read>>> {
     let mut input = BufReader::with_capacity(CHUNK, input);
     let is_gzip = input.fill_buf()?.starts_with(GZIP);
@@ -226,7 +250,11 @@ fn buffered(input: impl Read + 'static) -> io::Result<BufReader<Box<dyn Read>>> 
         true => Box::new(MultiGzDecoder::new(input)),
         false => Box::new(input),
     };
-    Ok(BufReader::with_capacity(CHUNK, input))
+    let mut input = BufReader::with_capacity(CHUNK, input);
+    if input.fill_buf()?.starts_with(MARK) {
+        input.consume(MARK.len());
+    }
+    Ok(input)
 }
 
 /// Takes what is there; false: nothing more for now.

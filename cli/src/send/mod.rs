@@ -14,7 +14,7 @@ mod progress;
 mod routes;
 
 use std::io::{self, Write};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -217,7 +217,10 @@ fn copy(
         let batch = match source.next(|| delivery.tick()) {
             Ok(Some(batch)) => batch,
             Ok(None) => break,
-            Err(error) => return Ok(Some(Halt::Unread(error.to_string()))),
+            Err(error) => {
+                let name = options.file.as_deref().unwrap_or(Path::new("-"));
+                return Ok(Some(Halt::Unread(format!("{}: {error}", name.display()))));
+            }
         };
         progress.read(batch.bytes());
         let mut lines = filled(&batch);
