@@ -64,6 +64,8 @@ pub struct Database {
     connection: Connection,
     limits: Limits,
     last_id: u64,
+    /// Records before this id are still to be counted for the page.
+    uncounted: u64,
     /// The last change could not be written.
     failing: bool,
 }
@@ -139,20 +141,22 @@ impl Database {
             connection,
             limits,
             last_id,
+            uncounted: 0,
             failing: false,
         })
     }
 
-    /// Gives the newest records to the store, as many as it keeps.
+    /// Gives the newest records to the store, as many as it keeps. The others are counted later, beside
+    /// what comes in.
     ///
     /// # Errors
     /// The file can't be read, or is damaged.
-    pub fn replay(&self, store: &mut Store) -> io::Result<()> {
+    pub fn replay(&mut self, store: &mut Store) -> io::Result<()> {
         self.read(store)
             .map_err(|error| named(&self.path, &words(&error)))
     }
 
-    fn read(&self, store: &mut Store) -> rusqlite::Result<()> {
+    fn read(&mut self, store: &mut Store) -> rusqlite::Result<()> {
         let next = self.last_id + 1;
         let oldest = "SELECT ifnull(min(id), ?1) FROM records";
         let oldest: u64 = self
@@ -174,6 +178,7 @@ impl Database {
         store.take(slice);
         // Ids follow one another, for only the oldest are deleted.
         store.resume(self.last_id, first - oldest);
+        self.uncounted = first;
         Ok(())
     }
 
@@ -193,10 +198,17 @@ impl Database {
         let mut look = Instant::now();
         loop {
             let before = self.last_id;
-            match jobs.recv_timeout(look.saturating_duration_since(Instant::now())) {
+            let wait = match self.uncounted {
+                0 => look.saturating_duration_since(Instant::now()),
+                _ => Duration::ZERO,
+            };
+            match jobs.recv_timeout(wait) {
                 Ok(job) => self.write_group(job, jobs, store),
                 Err(RecvTimeoutError::Timeout) => {}
                 Err(RecvTimeoutError::Disconnected) => return,
+            }
+            if self.uncounted > 0 {
+                self.count_older(store);
             }
             if look <= Instant::now() || self.is_too_big().unwrap_or(false) {
                 // A part only, for batches go before; but more than came since.
@@ -206,6 +218,32 @@ impl Database {
                 look = Instant::now() + if soon { Duration::ZERO } else { LOOK };
             }
         }
+    }
+
+    /// From the newest to the oldest, so that the page is soon right about what is near.
+    fn count_older(&mut self, store: &Mutex<Store>) {
+        match self.older() {
+            Ok(older) => {
+                self.uncounted = older.last().map_or(0, |oldest| oldest.id);
+                store
+                    .lock()
+                    .unwrap_or_else(PoisonError::into_inner)
+                    .count(&older);
+            }
+            Err(error) => {
+                self.uncounted = 0;
+                let (path, fault) = (self.path.display(), words(&error));
+                complain!("{path}: the page shows not all older records: {fault}");
+            }
+        }
+    }
+
+    fn older(&self) -> rusqlite::Result<Vec<Stored>> {
+        let mut query = self
+            .connection
+            .prepare("SELECT * FROM records WHERE id < ?1 ORDER BY id DESC LIMIT ?2")?;
+        let rows = query.query_map([self.uncounted, SLICE], stored)?;
+        rows.collect()
     }
 
     /// This job and those that wait behind it.

@@ -6,10 +6,12 @@ mod faults;
 mod http;
 mod ingest;
 mod page;
+mod queries;
 mod store;
 mod summary;
 mod text;
 mod time;
+mod traffic;
 mod validate;
 
 mod routes;
@@ -158,7 +160,7 @@ pub fn run(options: Options) -> io::Result<()> {
     let mut store = Store::new(options.max_records, file);
     let database = match &options.db {
         Some(path) => {
-            let database = Database::open(path, limits(&options))?;
+            let mut database = Database::open(path, limits(&options))?;
             database.replay(&mut store)?;
             Some(database)
         }
