@@ -225,8 +225,8 @@ about(
     await page.getByLabel('Service').selectOption('payments')
     await page.getByLabel('Status').selectOption('5xx')
     await total(count(({ service, status }) => service === 'payments' && status >= 500))
-    await page.getByRole('button', { name: '24 hours' }).click()
-    await pressed(page, '24 hours').waitFor()
+    await page.getByRole('button', { name: '24 h' }).click()
+    await pressed(page, '24 h').waitFor()
     assert.equal(new URL(page.url()).search, '?range=24h&service=payments&status=5xx')
   },
 )
@@ -296,7 +296,7 @@ about(
     const page = await t.look('/')
     await page.getByText('None of the 50 records received is of this time.').waitFor()
     await page.getByRole('button', { name: 'Look back further' }).click()
-    await pressed(page, '1 hour').waitFor()
+    await pressed(page, '1 h').waitFor()
     await page.getByRole('button', { name: 'Look back further' }).click()
     await until(
       () => tile(page, 'Requests'),
