@@ -32,6 +32,7 @@ enum Command {
     #[command(after_help = check::EXIT_CODES)]
     Check(check::Options),
     /// Run a small server that behaves like Malti's ingest API and shows what arrives
+    #[command(after_help = receive::HELP)]
     Receive(receive::Options),
     /// Send what a file or standard input holds: NDJSON or an access log; or one record
     #[command(after_help = send::HELP)]

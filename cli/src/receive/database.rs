@@ -214,7 +214,11 @@ impl Database {
                 // A part only, for batches go before; but more than came since.
                 let added = self.last_id - before;
                 let pruned = self.prune(SLICE.max(2 * added));
-                let soon = matches!(self.noted(pruned), Ok(true));
+                let soon = matches!(pruned, Ok(true));
+                if pruned.is_err() {
+                    // Only a batch that could be written shows that it is over.
+                    let _ = self.noted(pruned);
+                }
                 look = Instant::now() + if soon { Duration::ZERO } else { LOOK };
             }
         }

@@ -37,6 +37,15 @@ use store::{Record, Store};
 
 type Response = hyper::Response<Full<Bytes>>;
 
+/// For the help.
+pub const HELP: &str = "\
+With --db a batch is answered 200 once it is synced to the disk: neither a kill nor a power cut loses it.
+What can't be written is answered 503, so that clients keep it and try again. The file is for one receiver
+at a time.
+
+It runs until SIGINT or SIGTERM. Exit codes: 0 it was ended, 1 it can't listen or use a file, 2 wrong
+arguments.";
+
 #[derive(clap::Args)]
 pub struct Options {
     /// Where to listen; port 0 takes a free one

@@ -111,6 +111,27 @@ fn a_restart_shows_what_was_there() {
     );
 }
 
+/// Also of the records that memory has no room for.
+#[test]
+fn the_page_counts_what_was_there() {
+    let place = Place::new();
+    let first = place.receiver();
+    assert_eq!(first.ingest(consumers(0..5000)).status, 200);
+    drop(first);
+    let second = place.with(&["--max-records", "10"]);
+    let in_range = || second.get("/api/traffic?range=1h").json()["in_range"].clone();
+    while in_range() != 5000 {
+        std::thread::yield_now();
+    }
+    assert_eq!(second.ingest(good()).status, 200);
+    assert_eq!((in_range(), second.records().len()), (json!(5001), 10));
+    assert_eq!(
+        second.send(&Request::new("DELETE", "/api/records")).status,
+        200
+    );
+    assert_eq!(in_range(), 0);
+}
+
 #[test]
 fn what_was_cleared_stays_so() {
     let place = Place::new();
