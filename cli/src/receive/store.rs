@@ -61,7 +61,7 @@ pub struct Store {
     max_records: usize,
     last_id: u64,
     file: Option<File>,
-    /// Since the start or the last `clear`.
+    /// Since the start or the last `clear`; what a database had counts as from since.
     pub totals: Totals,
     /// Counts of all records, also of those that have left `records`.
     pub traffic: Traffic,
