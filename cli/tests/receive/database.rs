@@ -121,7 +121,7 @@ fn the_page_counts_what_was_there() {
     let second = place.with(&["--max-records", "10"]);
     let in_range = || second.get("/api/traffic?range=1h").json()["in_range"].clone();
     while in_range() != 5000 {
-        std::thread::yield_now();
+        thread::yield_now();
     }
     assert_eq!(second.ingest(good()).status, 200);
     assert_eq!((in_range(), second.records().len()), (json!(5001), 10));
