@@ -58,7 +58,7 @@ fn a_server_that_is_away() {
     drop(receiver);
     let sent = run(
         command.args(["--give-up=0.3", "--retry-delay=0.01"]),
-        &line(1),
+        line(1),
     );
     assert_eq!(
         (sent.code, sent.report["undelivered"].as_u64()),
