@@ -25,8 +25,8 @@ async function main() {
   try {
     await deliver(server.url, records(60_000, 3600, Date.now()))
     for (const colorScheme of ['light', 'dark']) {
-      const viewport = { width: 1200, height: 960 }
-      const options = { colorScheme, viewport, deviceScaleFactor: 1.5 }
+      const viewport = { width: 1200, height: 1120 }
+      const options = { colorScheme, viewport, deviceScaleFactor: 1.4 }
       const { page, complaints } = await open(browser, server.url, '/?range=1h', options)
       await page.locator('#endpoints tbody tr').nth(5).waitFor()
       if (complaints.length) throw new Error(complaints.join('\n'))

@@ -211,19 +211,21 @@ function axes(area, chart, marks) {
   return parts
 }
 
-/** A round number of at least `value`, and how many parts its axis has. */
+/** A round count of at least `value`, and how many parts its axis has, of whole requests each. */
 function ceiling(value) {
   for (let scale = 1; ; scale *= 10) {
     for (const [top, parts] of [
       [1, 1],
-      [2, 2],
+      [1.5, 3],
+      [2, scale > 1 ? 4 : 2],
+      [3, 3],
       [4, 4],
       [5, 5],
       [6, 3],
       [8, 4],
       [10, 5],
     ]) {
-      if (top * scale >= value) return [top * scale, top * scale < 4 ? top * scale : parts]
+      if (top * scale >= value && Number.isInteger(top * scale)) return [top * scale, parts]
     }
   }
 }
@@ -544,9 +546,9 @@ class Table {
     find('thead', this.section).append(make('tr', {}, ...this.head))
   }
 
-  /** While somebody points at a row or has the focus there, rows stay where they are. */
+  /** Whether rows stay where they are. */
   get held() {
-    return this.body.matches(':hover') || this.body.contains(document.activeElement)
+    return false
   }
 
   fill(rows, nothing, anew) {
@@ -618,6 +620,11 @@ class Listing extends Table {
     this.next = find('.next', this.section)
     this.previous.addEventListener('click', () => this.change({ page: view[id].page - 1 }))
     this.next.addEventListener('click', () => this.change({ page: view[id].page + 1 }))
+  }
+
+  /** While somebody points at a row or has the focus there: the wrong one would be chosen. */
+  get held() {
+    return this.body.matches(':hover') || this.body.contains(document.activeElement)
   }
 
   change(changes, step = true) {
@@ -846,7 +853,7 @@ function showNote(chart) {
   }
   if (chart.unnamed) {
     lines.push(
-      `${count(chart.unnamed)} of ${plural(chart.in_range, 'request')} are counted without endpoint and consumer, to bound memory.`,
+      `${count(chart.unnamed)} of ${plural(chart.in_range, 'request')} are counted without endpoint or consumer, to bound memory.`,
     )
   }
   const wanted = JSON.stringify([lines, longer])
@@ -889,7 +896,7 @@ function showState(name, label) {
 let paused = false
 let timer
 let running = null
-/** Address and tag of what is shown: where both are the same again, there is nothing to do. */
+/** Address and tag of what each part shows: where both are the same again, nothing is to be done. */
 const shown = new Map()
 
 /** The filters as a query. */
@@ -899,15 +906,22 @@ function asked() {
   return query
 }
 
-async function ask(name, path, signal) {
+/** Asks, and gives what shows the answer. */
+async function ask(path, signal, showing) {
   const answer = await fetch(path, { cache: 'no-cache', signal })
   const tag = path + answer.headers.get('etag')
-  if (answer.ok && shown.get(name) === tag) return null
+  if (answer.ok && shown.get(showing) === tag) return () => {}
   const body = await answer.json()
   if (!answer.ok) throw new Error(body.detail)
-  shown.set(name, tag)
-  return body
+  return (anew) => {
+    shown.set(showing, tag)
+    showing(body, anew)
+  }
 }
+
+const showEndpoints = (answer, anew) => tables.endpoints.show(answer, anew)
+const showConsumers = (answer, anew) => tables.consumers.show(answer, anew)
+const showRecords = (answer, anew) => records.fill(answer.records.reverse(), 'No record', anew)
 
 /** Asks and shows. `anew`: somebody asked for something else, so what is held is let go. */
 async function show(anew) {
@@ -921,17 +935,14 @@ async function show(anew) {
     charted.set('range', view.range)
     const listed = asked()
     listed.set('limit', RECORDS)
-    const [chart, endpoints, consumers, last] = await Promise.all([
-      ask('chart', `/api/traffic?${charted}`, mine.signal),
-      ask('endpoints', tables.endpoints.path(), mine.signal),
-      ask('consumers', tables.consumers.path(), mine.signal),
-      ask('records', `/api/records?${listed}`, mine.signal),
+    const answers = await Promise.all([
+      ask(`/api/traffic?${charted}`, mine.signal, showChart),
+      ask(tables.endpoints.path(), mine.signal, showEndpoints),
+      ask(tables.consumers.path(), mine.signal, showConsumers),
+      ask(`/api/records?${listed}`, mine.signal, showRecords),
     ])
     if (mine.signal.aborted) return
-    if (chart) showChart(chart, anew)
-    if (endpoints) tables.endpoints.show(endpoints, anew)
-    if (consumers) tables.consumers.show(consumers, anew)
-    if (last) records.fill(last.records.reverse(), 'No record', anew)
+    for (const showing of answers) showing(anew)
     if (paused) showState('paused', `Paused at ${clock.format(new Date())}`)
     else showState('live', 'Live')
   } catch (error) {
@@ -960,14 +971,8 @@ function showChart(chart, anew) {
   showTiles(chart)
   Object.values(charts).forEach(redraw)
   showFigures(chart)
-  write(
-    find('#totals'),
-    [
-      `${plural(chart.records, 'record')} in ${chart.batches === 1 ? '1 batch' : `${count(chart.batches)} batches`} since the start`,
-      `${count(chart.kept)} in memory`,
-      ...(chart.evicted ? [`${count(chart.evicted)} older ones let go`] : []),
-    ].join('  ·  '),
-  )
+  const kept = chart.kept < chart.records ? `, the last ${count(chart.kept)} of them in memory` : ''
+  write(find('#totals'), plural(chart.records, 'record') + kept)
   if (anew) write(find('#said'), `${plural(chart.total.count, 'request')}`)
 }
 

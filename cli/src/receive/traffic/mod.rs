@@ -64,8 +64,8 @@ pub struct Traffic {
     /// In the order of `Range::ALL`.
     tiers: [Tier; 4],
     /// The second in which old slots were looked for last.
-    swept: i64,
-    /// Whether slots went since the names without use were.
+    looked: i64,
+    /// Whether slots were forgotten since names were, so that some may be without use.
     lapsed: bool,
 }
 
@@ -74,7 +74,7 @@ impl Default for Traffic {
         Self {
             names: Names::default(),
             tiers: Range::ALL.map(|(_, range)| range.tier()),
-            swept: 0,
+            looked: 0,
             lapsed: false,
         }
     }
@@ -84,11 +84,10 @@ impl Traffic {
     /// Counts a request at `now`, in seconds since 1970. One that says it is of the future has
     /// another clock, and counts as of now.
     pub fn add(&mut self, request: &Request, now: i64) {
-        if now != self.swept {
-            self.swept = now;
-            self.lapsed = true;
+        if now != self.looked {
+            self.looked = now;
             for tier in &mut self.tiers {
-                tier.forget(now);
+                self.lapsed |= tier.forget(now);
             }
         }
         let series = self.series(request);
@@ -100,14 +99,22 @@ impl Traffic {
     }
 
     /// The number of the request's series. Where there is no room, names that no slot has any more
-    /// make some, once a second at most.
+    /// make some; where that is none either, who called is given up, and at last the endpoint.
     fn series(&mut self, request: &Request) -> u32 {
         if let Some(number) = self.names.number(request) {
             return number;
         }
-        if !std::mem::take(&mut self.lapsed) {
-            return OTHER;
+        if std::mem::take(&mut self.lapsed) {
+            self.forget_names();
         }
+        let names = &mut self.names;
+        let number = names.number(request);
+        number
+            .or_else(|| names.number_of_endpoint(request))
+            .unwrap_or(OTHER)
+    }
+
+    fn forget_names(&mut self) {
         let mut used = vec![false; self.names.len()];
         for tier in &self.tiers {
             tier.mark(&mut used);
@@ -116,7 +123,6 @@ impl Traffic {
         for tier in &mut self.tiers {
             tier.renumber(&numbers);
         }
-        self.names.number(request).unwrap_or(OTHER)
     }
 
     /// The requests of a range that ends at `now`, in seconds since 1970.
@@ -208,9 +214,18 @@ mod tests {
                 .consumers(&Filter::default());
             groups.iter().map(Group::count).sum::<u64>()
         };
+        let endpoints = |traffic: &Traffic, now| {
+            let groups = traffic
+                .window(Range::Month, now)
+                .endpoints(&Filter::default());
+            let row = |mut group: Group<'_>| (group.count(), *group.name.partners() as u64);
+            groups.into_iter().map(row).collect::<Vec<_>>()
+        };
         assert_eq!(named(&traffic, now), sent);
         let chart = traffic.window(Range::Month, now).chart(&Filter::default());
         assert_eq!((chart.in_range, chart.unnamed), (sent + 1, 1));
+        // Its endpoint is known all the same.
+        assert_eq!(endpoints(&traffic, now), [(sent + 1, sent)]);
 
         // A month later there is.
         let now = now + 31 * 86_400;

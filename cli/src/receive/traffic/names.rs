@@ -7,6 +7,9 @@ use super::Request;
 /// How many series there may be; a number of one takes 20 bits.
 const MAX_SERIES: usize = 1 << 16;
 
+/// How many more there may be of endpoints whose consumers are too many.
+const MAX_ENDPOINTS: usize = 1 << 14;
+
 /// Bytes that all texts may have together.
 const MAX_TEXT: usize = 16 << 20;
 
@@ -19,7 +22,8 @@ pub struct Series {
     pub service: u32,
     pub method: u32,
     pub endpoint: u32,
-    pub consumer: u32,
+    /// Nothing: whoever had no room for a series of their own.
+    pub consumer: Option<u32>,
 }
 
 #[derive(Default)]
@@ -33,34 +37,45 @@ pub struct Names {
 impl Names {
     /// The number of the request's series, which is made where there is room.
     pub fn number(&mut self, request: &Request) -> Option<u32> {
-        let texts = [
-            request.service,
-            request.method,
-            request.endpoint,
-            request.consumer,
-        ];
-        if let [Some(service), Some(method), Some(endpoint), Some(consumer)] =
-            texts.map(|text| self.text_number(text))
-            && let Some(place) = self.series.get_index_of(&Series {
-                service,
-                method,
-                endpoint,
-                consumer,
-            })
-        {
-            return u32::try_from(place + 1).ok();
-        }
-        let more: usize = texts.iter().map(|text| text.len()).sum();
-        if self.series.len() >= MAX_SERIES || self.bytes + more > MAX_TEXT {
+        self.series_of(request, Some(request.consumer), MAX_SERIES)
+    }
+
+    /// The number of the series that leaves open who called, which is made where there is room.
+    pub fn number_of_endpoint(&mut self, request: &Request) -> Option<u32> {
+        self.series_of(request, None, MAX_SERIES + MAX_ENDPOINTS)
+    }
+
+    fn series_of(
+        &mut self,
+        request: &Request,
+        consumer: Option<&str>,
+        max_series: usize,
+    ) -> Option<u32> {
+        let names = [request.service, request.method, request.endpoint];
+        let texts = names.into_iter().chain(consumer);
+        let new_bytes: usize = texts
+            .filter(|text| self.text_number(text).is_none())
+            .map(str::len)
+            .sum();
+        if new_bytes > 0 && self.bytes + new_bytes > MAX_TEXT {
             return None;
         }
-        let [service, method, endpoint, consumer] = texts.map(|text| self.intern(text));
-        let (place, _) = self.series.insert_full(Series {
+        let full = self.series.len() >= max_series;
+        if full && new_bytes > 0 {
+            return None;
+        }
+        let [service, method, endpoint] = names.map(|text| self.intern(text));
+        let series = Series {
             service,
             method,
             endpoint,
-            consumer,
-        });
+            consumer: consumer.map(|text| self.intern(text)),
+        };
+        let place = if full {
+            self.series.get_index_of(&series)?
+        } else {
+            self.series.insert_full(series).0
+        };
         u32::try_from(place + 1).ok()
     }
 
@@ -103,19 +118,14 @@ impl Names {
             if !used[number] {
                 continue;
             }
-            let [service, method, endpoint, consumer] = [
-                series.service,
-                series.method,
-                series.endpoint,
-                series.consumer,
-            ]
-            .map(|text| self.intern(old.text(text)));
-            let (place, _) = self.series.insert_full(Series {
-                service,
-                method,
-                endpoint,
-                consumer,
-            });
+            let mut moved = |text| self.intern(old.text(text));
+            let series = Series {
+                service: moved(series.service),
+                method: moved(series.method),
+                endpoint: moved(series.endpoint),
+                consumer: series.consumer.map(moved),
+            };
+            let (place, _) = self.series.insert_full(series);
             renumbered[number] = u32::try_from(place + 1).unwrap_or(OTHER);
         }
         renumbered

@@ -118,14 +118,16 @@ impl Tier {
         slot.folded = true;
     }
 
-    /// Forgets the slots that have become too old.
-    pub fn forget(&mut self, now: i64) {
+    /// Forgets the slots that have become too old; whether there were any.
+    pub fn forget(&mut self, now: i64) -> bool {
         let first = self.first_slot(now);
+        let before = self.history.len();
         while let Some(oldest) = self.history.first_entry()
             && *oldest.key() < first
         {
             self.cells -= oldest.remove().cells.len();
         }
+        self.history.len() < before
     }
 
     /// The cells of the slots that end with the one of `now`, in no order.
@@ -211,9 +213,10 @@ mod tests {
         // The window moves on before anything is forgotten, and may be one of earlier.
         assert_eq!(cells(&tier, 110), [(0, 1, 1), (1, 1, 1)]);
         assert_eq!(cells(&tier, 99), [(1, 1, 2), (2, 1, 1)]);
-        tier.forget(119);
+        assert!(!tier.forget(109));
+        assert!(tier.forget(119));
         assert_eq!((tier.history.len(), tier.cells), (2, 2));
-        tier.forget(1000);
+        assert!(tier.forget(1000));
         assert_eq!((tier.history.len(), tier.cells), (0, 0));
     }
 

@@ -80,7 +80,7 @@ pub struct Chart<'a> {
     pub total: Total,
     /// Requests in the window, whatever the filter.
     pub in_range: u64,
-    /// Those of them that have lost their names to the bound of memory.
+    /// Those of them that have lost endpoint or consumer to the bound of memory.
     pub unnamed: u64,
     /// Requests in the window of each service, whatever the filter.
     pub services: BTreeMap<&'a str, u64>,
@@ -118,9 +118,12 @@ impl<'a> Window<'a> {
         for cell in self.tier.window(self.now) {
             let count = u64::from(cell.count);
             in_range += count;
-            match self.names.series(cell.series) {
-                Some(series) => *by_service.entry(series.service).or_default() += count,
-                None => unnamed += count,
+            let series = self.names.series(cell.series);
+            if let Some(series) = series {
+                *by_service.entry(series.service).or_default() += count;
+            }
+            if series.is_none_or(|series| series.consumer.is_none()) {
+                unnamed += count;
             }
             if !admitted.has(&cell) {
                 continue;
@@ -181,7 +184,7 @@ impl<'a> Window<'a> {
         };
         self.groups(
             &filter,
-            |series| [series.service, series.method, series.endpoint],
+            |series| Some([series.service, series.method, series.endpoint]),
             |[service, method, endpoint]| Name::Endpoint {
                 endpoint: self.names.text(endpoint),
                 method: self.names.text(method),
@@ -199,7 +202,7 @@ impl<'a> Window<'a> {
         };
         self.groups(
             &filter,
-            |series| [series.consumer, 0, 0],
+            |series| Some([series.consumer?, 0, 0]),
             |[consumer, ..]| Name::Consumer {
                 consumer: self.names.text(consumer),
                 endpoints: 0,
@@ -210,7 +213,7 @@ impl<'a> Window<'a> {
     fn groups(
         &self,
         filter: &Filter,
-        key: impl Fn(&Series) -> [u32; 3],
+        key: impl Fn(&Series) -> Option<[u32; 3]>,
         name: impl Fn([u32; 3]) -> Name<'a>,
     ) -> Vec<Group<'a>> {
         let admitted = self.admitted(filter);
@@ -224,11 +227,13 @@ impl<'a> Window<'a> {
             let Some(series) = self.names.series(cell.series) else {
                 continue;
             };
+            let Some(key) = key(series) else {
+                continue;
+            };
             if !admitted.has(&cell) {
                 continue;
             }
             let place = *place_of[cell.series as usize].get_or_insert_with(|| {
-                let key = key(series);
                 let place = *places.entry(key).or_insert_with(|| {
                     groups.push(Group {
                         name: name(key),
@@ -239,7 +244,7 @@ impl<'a> Window<'a> {
                     });
                     groups.len() - 1
                 });
-                *groups[place].name.partners() += 1;
+                *groups[place].name.partners() += usize::from(series.consumer.is_some());
                 place
             });
             let group = &mut groups[place];
@@ -270,7 +275,7 @@ impl<'a> Window<'a> {
             is(service, series.service)
                 && is(method, series.method)
                 && is(endpoint, series.endpoint)
-                && is(consumer, series.consumer)
+                && consumer.is_none_or(|text| text.is_some() && text == series.consumer)
         };
         let numbers = OTHER..u32::try_from(self.names.len()).unwrap_or(u32::MAX);
         Admitted {
