@@ -52,7 +52,7 @@ fn is_there(shell: &str) -> bool {
         "no {shell}"
     );
     if !found {
-        println!("skipped: {shell} is not installed");
+        eprintln!("skipped: {shell} is not installed");
     }
     found
 }
