@@ -96,7 +96,11 @@ lint: $(NOX) $(CARGO_DENY) ## format, lints, docs, licences, types, shell
 	$(CARGO_DENY) --all-features --locked check --hide-inclusion-graph licenses bans sources
 	@echo 'cargo deny: advisories not checked, their database is no package of a registry'
 	@$(PYTHON) .ci/go.py
-	@$(NOX) --session lint
+	@$(NOX) --session lint docs
+
+.PHONY: docs
+docs: $(NOX) ## build the pages with a search into target/docs; a link that leads nowhere is an error
+	@$(NOX) --session docs
 
 .PHONY: bench
 bench: receiver lib ## measure, each figure beside its baseline and its target
@@ -107,8 +111,8 @@ bench-python: receiver lib $(NOX) ## measure the Python binding beside other mid
 	@$(NOX) --session bench_python
 
 .PHONY: bench-node
-bench-node: receiver lib ## measure the Node binding beside other middlewares, in each framework
-	@$(PYTHON) .ci/bench_node.py
+bench-node: receiver lib ## measure the Node binding beside other middlewares, in each framework (PART="record koa")
+	@$(PYTHON) .ci/bench_node.py $(PART)
 
 .PHONY: bench-go
 bench-go: receiver lib ## measure the Go binding beside cgo calls and otelhttp

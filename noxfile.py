@@ -83,7 +83,8 @@ def pytest(
 @nox.session
 def test(session: nox.Session) -> None:
     """The binding's tests and those of the project as a whole."""
-    pytest(session, "bindings/python/tests", "tests/*/test_*.py")
+    packages = ("test", "wheel", "worker", "pages")
+    pytest(session, "bindings/python/tests", "tests/*/test_*.py", packages=packages)
 
 
 @nox.session(python=PYTHONS)
@@ -160,6 +161,15 @@ def lint(session: nox.Session) -> None:
     hatch = ("--ignore-missing-imports", "--allow-subclassing-any")
     session.run(*mypy, *hatch, "bindings/python/hatch_build.py")
     session.run("shellcheck", *(name for name in files if not name.endswith(".py")))
+
+
+@nox.session
+def docs(session: nox.Session) -> None:
+    """Builds the pages into target/docs. A link that leads nowhere is an error."""
+    install(session, "docs")
+    strict = ("--fail-on-warning", "--keep-going", "--fresh-env", "--write-all", "--quiet")
+    places = ("--conf-dir", "docs", "--doctree-dir", ".tools/docs", ".", "target/docs")
+    session.run("sphinx-build", *strict, "--jobs", "auto", *places)
 
 
 def apple_frameworks() -> Path:

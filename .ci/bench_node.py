@@ -5,6 +5,8 @@ gives a pair. A claim is the median of the pairs' ratios, and it holds if the wh
 that median does. A figure counts only if every record was delivered. What cannot be measured fails
 the run, after all else is measured; a missed target is printed.
 
+Its arguments choose what to measure: "record", "delay", and frameworks by how their names begin.
+
 Requests come over loopback, from this process. Each subject serves them in a process of its own,
 all of whose CPU time counts, so that of its sending too.
 """
@@ -40,6 +42,9 @@ PEERS = {
     "Fastify 5": ("apitally", "fastify-metrics", "opentelemetry"),
     "Express 4": (),
     "Koa 3": (),
+    "Hono 4": (),
+    "Nest 12": (),
+    "hapi 21": (),
     "node:http": (),
 }
 REQUEST = "\r\n".join(
@@ -197,7 +202,7 @@ def added(found: Figures, subject: str) -> list[float]:
     return [whole - bare for whole, bare in zip(found[subject], found["bare"])]
 
 
-def measured(url: str) -> int:
+def measured(url: str, chosen: list[str]) -> int:
     failures = 0
 
     def failed(failure: Failure) -> None:
@@ -207,7 +212,9 @@ def measured(url: str) -> int:
 
     table = Table(*WIDTHS)
     table.cells("what", "figure", "baseline", "ratio (95 %)", "target", "")
-    parts: list[Callable[[], Iterator[Row]]] = [partial(part, url) for part in (record, delay)]
+    parts: dict[str, Callable[[], Iterator[Row]]] = {
+        part.__name__: partial(part, url) for part in (record, delay)
+    }
     lines: list[tuple[str, ...]] = []
 
     def framework(name: str) -> Iterator[Row]:
@@ -218,18 +225,21 @@ def measured(url: str) -> int:
         add, bare = median(ours), median(found["bare"])
         lines.append((name, f"{add / 1000:.1f} µs", f"{bare / 1000:.1f} µs", f"{add / bare:.0%}"))
 
-    parts += [partial(framework, name) for name in PEERS]
-    for part in parts:
+    parts |= {name: partial(framework, name) for name in PEERS}
+    for name, part in parts.items():
+        if chosen and not name.lower().startswith(tuple(chosen)):
+            continue
         try:
             for row in part():
                 table.add(row)
         except Failure as failure:
             failed(failure)
     print(f"{table.met} of {len(table.rows)} targets met\n")
-    table.cells("one line more, per request", "adds", "to", "")
+    if lines:
+        table.cells("one line more, per request", "adds", "to", "")
     for line in lines:
         table.cells(*line)
-    if Hub.taken == 0:
+    if Hub.taken == 0 and not chosen:
         failed(Failure("apitally sent nothing"))
     if failures:
         print(f"bench-node: {failures} measures failed", file=sys.stderr)
@@ -245,7 +255,7 @@ def main() -> int:
         sys.exit(problem)
     with hub() as address, receiver() as url:
         os.environ["APITALLY_HUB_BASE_URL"] = address
-        return measured(url)
+        return measured(url, [name.lower() for name in sys.argv[1:]])
 
 
 if __name__ == "__main__":

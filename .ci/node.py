@@ -19,6 +19,7 @@ ROOT = Path(__file__).resolve().parent.parent
 TESTS = ROOT / "bindings" / "node" / "tests"
 # Programs for the long tests alone: they are large.
 RUNTIMES = TESTS / "runtimes"
+ARM64 = RUNTIMES / "arm64"
 # TypeScript, and what looks at a package's shape.
 TYPES = TESTS / "types"
 REPORTS = ROOT / ".tools" / "reports"
@@ -69,7 +70,7 @@ def run(tally: Tally, long: bool) -> None:
     if what := lacking():
         tally.missing("the Node binding", what)
         return
-    folders = [TESTS, TYPES, RUNTIMES] if long else [TESTS, TYPES]
+    folders = [TESTS, TYPES, RUNTIMES, ARM64] if long else [TESTS, TYPES]
     for folder in folders:
         if problem := install(folder):
             tally.fail(f"npm ci in {folder.relative_to(ROOT)}", problem)

@@ -9,6 +9,7 @@ import os
 import re
 import subprocess
 import sys
+import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
@@ -65,15 +66,15 @@ def slim(target: str, archive: Path) -> bytes:
     tools = sorted(sysroot.glob("lib/rustlib/*/bin/rust-objcopy"))
     if not tools:  # a distribution's Rust may come without
         return archive.read_bytes()
-    made = archive.with_suffix(".slim")
     command = [str(tools[0]), "--strip-debug"]
     command += ["--remove-section=.llvmbc", "--remove-section=.llvmcmd"]
     libraries = ("LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH")
     env = {**os.environ, **dict.fromkeys(libraries, str(sysroot / "lib"))}
-    subprocess.run([*command, str(archive), str(made)], env=env, check=True)
-    content = made.read_bytes()
-    made.unlink()
-    return content
+    # Two that install at once have a file each.
+    with tempfile.TemporaryDirectory() as folder:
+        made = Path(folder) / archive.name
+        subprocess.run([*command, str(archive), str(made)], env=env, check=True)
+        return made.read_bytes()
 
 
 def fill(template: str, built: Path, values: dict[str, str]) -> bytes:

@@ -43,10 +43,53 @@ function koa(apply) {
   return require('node:http').createServer(app.callback())
 }
 
+async function hono(apply) {
+  const { Hono } = require('hono')
+  const { createAdaptorServer } = require('@hono/node-server')
+  const app = new Hono()
+  apply.hono?.(app)
+  app.get('/users/:id', (c) => c.json(user(c.req.param('id'))))
+  return createAdaptorServer(app)
+}
+
+/** On Express. Without a compiler decorators are the functions that they are. */
+async function nest(apply) {
+  require('reflect-metadata')
+  const { Controller, Get, Module, Param } = require('@nestjs/common')
+  const { NestFactory } = require('@nestjs/core')
+  class Users {
+    find(id) {
+      return user(id)
+    }
+  }
+  Param('id')(Users.prototype, 'find', 0)
+  Get(':id')(Users.prototype, 'find', Object.getOwnPropertyDescriptor(Users.prototype, 'find'))
+  Controller('users')(Users)
+  class Application {}
+  Module({ controllers: [Users] })(Application)
+  const app = await NestFactory.create(Application, { logger: ['error'] })
+  apply.express?.(app)
+  await app.init()
+  return app.getHttpServer()
+}
+
+async function hapi(apply) {
+  const listener = require('node:http').createServer()
+  const server = require('@hapi/hapi').server({ listener, autoListen: false })
+  await apply.hapi?.(server)
+  server.route({ method: 'GET', path: '/users/{id}', handler: ({ params }) => user(params.id) })
+  // Before its start it keeps no connection.
+  await server.start()
+  return listener
+}
+
 module.exports = {
   'node:http': plain,
   'Express 4': (apply) => express(apply, 'express-4'),
   'Express 5': express,
   'Fastify 5': fastify,
   'Koa 3': koa,
+  'Hono 4': hono,
+  'Nest 12': nest,
+  'hapi 21': hapi,
 }

@@ -12,6 +12,8 @@ function libmalti() {
     express: (app) => app.use(require('libmalti/express')()),
     fastify: (app) => app.register(require('libmalti/fastify')),
     koa: (app) => app.use(require('libmalti/koa')()),
+    hono: (app) => app.use(require('libmalti/hono')()),
+    hapi: (server) => server.register(require('libmalti/hapi')),
     async delivered() {
       await malti.flush(60_000)
       return malti.stats().sent

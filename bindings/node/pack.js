@@ -6,6 +6,7 @@
 const { execFileSync } = require('node:child_process')
 const fs = require('node:fs')
 const path = require('node:path')
+const { builtFor, described } = require('./binary.js')
 
 const ROOT = path.resolve(__dirname, '../..')
 
@@ -16,6 +17,7 @@ const PLATFORMS = {
   'x86_64-unknown-linux-musl': { os: 'linux', cpu: 'x64', libc: 'musl' },
   'aarch64-unknown-linux-musl': { os: 'linux', cpu: 'arm64', libc: 'musl' },
   'aarch64-apple-darwin': { os: 'darwin', cpu: 'arm64' },
+  'x86_64-apple-darwin': { os: 'darwin', cpu: 'x64' },
   'x86_64-pc-windows-gnu': { os: 'win32', cpu: 'x64' },
 }
 const FILES = { linux: 'libmalti.so', darwin: 'libmalti.dylib', win32: 'malti.dll' }
@@ -49,12 +51,15 @@ function main(staging, manifest) {
 
 function platform(staging, target, library, { version, license, repository, engines }) {
   const { os, cpu, libc } = PLATFORMS[target]
+  const wanted = described(PLATFORMS[target])
+  const found = builtFor(fs.readFileSync(library))
+  if (found !== wanted) throw new Error(`${library} is for ${found}, not for ${wanted}`)
   const name = nameOf({ os, cpu, libc })
   const file = FILES[os]
   const manifest = {
     name,
     version,
-    description: `The native library of libmalti for ${[os, cpu, libc].filter(Boolean).join(' ')}`,
+    description: `The native library of libmalti for ${wanted}`,
     license,
     repository,
     engines,

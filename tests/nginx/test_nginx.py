@@ -304,14 +304,6 @@ def test_a_good_setting_passes_the_check(nginx: Make, tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr
 
 
-def test_the_example_of_the_readme_passes_the_check(module: Path, tmp_path: Path) -> None:
-    text = (serving.ROOT / "bindings/nginx/README.md").read_text("utf-8")
-    (example,) = re.findall(r"^```nginx\n(.*?)^```$", text, re.M | re.S)
-    (tmp_path / "malti.key").write_text("key\n")
-    done = Nginx(module, tmp_path, example).check()
-    assert done.returncode == 0, done.stderr
-
-
 def test_without_malti_on_nothing_starts(nginx: Make, receiver: Receiver) -> None:
     server = nginx("server { LISTEN location / { return 200; } }").start()
     assert ask(server, "GET", "/") == 200

@@ -7,15 +7,13 @@ import os
 import re
 import signal
 import subprocess
-import sys
 import urllib.request
 from pathlib import Path
 
-# The helpers of the Python binding's tests.
-sys.path.append(str(Path(__file__).resolve().parents[2] / "bindings" / "python" / "tests"))
-
 from harness import RECEIVER, ROOT, Receiver, until
 
+# `test_each_command` runs every block of the page.
+WHOLE_PAGE = "docs/tools.md"
 TEXT = (ROOT / "docs" / "tools.md").read_text("utf-8")
 RECEIVE, *COMMANDS = [
     line

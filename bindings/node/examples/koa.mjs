@@ -13,7 +13,7 @@ app.use(malti())
 
 const orders = new Router({ prefix: '/users/:user/orders' })
 orders.get('/:order', (ctx) => {
-  ctx.req.malti.consumer = `user-${ctx.params.user}`
+  ctx.state.malti.consumer = `user-${ctx.params.user}`
   ctx.body = ctx.params
 })
 app.use(orders.routes()).use(orders.allowedMethods())

@@ -7,9 +7,13 @@ const { client, begun, fault, lost, recordRequest } = require('./client.js')
 // nginx's status for a client that went away before the answer.
 const CLIENT_GONE = 499
 const SERVER_ERROR = 500
+/** What fails at a connection that its client resets. On Deno a file's error has no other mark. */
+const CONNECTION_CALL = /^(read|write|shutdown)/
 /** HTTP/2's code for a stream that its client does not want any more. */
 const CANCEL = 8
 
+/** Of a connection, the exchanges whose answers wait behind another one's. */
+const WAITING = Symbol('waiting')
 /** Known by name, so that two copies of this package in a process record a request once. */
 const MARK = Symbol.for('libmalti.exchange')
 /** And what one copy's middleware begins another's `setConsumer` finds. */
@@ -19,7 +23,8 @@ const current = (globalThis[CURRENT] ??= new AsyncLocalStorage())
 /** Whether it was the client that ended the connection. */
 function hasLeft({ socket }, res) {
   // An answer that the application destroys with an error, of a file perhaps, takes its connection along.
-  const broken = socket.errored?.syscall !== undefined && socket.errored !== res.errored
+  const { errored } = socket
+  const broken = CONNECTION_CALL.test(errored?.syscall) && errored !== res.errored
   return socket.readableEnded || broken
 }
 
@@ -49,6 +54,12 @@ function patternOf(route, req) {
   }
 }
 
+/** The status that went out: an application can set another one afterwards, to no effect. */
+function sentStatus(res, stream) {
+  const sent = stream ? stream.sentHeaders?.[':status'] : res._header?.slice(9, 12)
+  return Number(sent) || res.statusCode
+}
+
 function pathOf(target) {
   const mark = target.indexOf('?')
   return mark < 0 ? target : target.slice(0, mark)
@@ -67,6 +78,7 @@ class Exchange {
   #route
   #target
   #peer
+  #waiting
   #started = performance.now()
   #ended = false
 
@@ -81,11 +93,31 @@ class Exchange {
     this.#peer = client.readsPeer ? req.socket?.remoteAddress : undefined
     // Node's `once` allocates more than all of this.
     res.on(end, () => this.#end())
+    if (res.socket === null && this.#stream === undefined) this.#wait(req.socket)
+  }
+
+  /** Behind another answer (pipelining) a response has no socket yet, and hears nothing of that one's end. */
+  #wait(socket) {
+    if (typeof socket?.once !== 'function') return
+    if (socket[WAITING] === undefined) {
+      const waiting = (socket[WAITING] = new Set())
+      socket.once('close', () => {
+        for (const exchange of waiting) if (exchange.#res.socket === null) exchange.#end()
+      })
+    }
+    this.#waiting = socket[WAITING].add(this)
+  }
+
+  /** A middleware that is further in knows the route too, and better. */
+  refine(route) {
+    const outer = this.#route
+    if (route !== outer) this.#route = (req) => patternOf(route, req) || patternOf(outer, req)
   }
 
   #end() {
     if (this.#ended) return
     this.#ended = true
+    this.#waiting?.delete(this)
     const elapsed = performance.now() - this.#started
     try {
       const req = this.#req
@@ -110,12 +142,14 @@ class Exchange {
     const stream = this.#stream
     // Node lets a response that was destroyed end as if it were whole, but leaves it its connection.
     const destroyed = stream === undefined && res.socket?.destroyed === true
-    if (stream ? stream.rstCode === 0 : res.writableFinished && !destroyed) return res.statusCode
+    if (stream ? stream.rstCode === 0 : res.writableFinished && !destroyed) return sentStatus(res, stream)
+    // Of an answer that never had its turn nothing went out, complete or not.
+    const unsent = this.#waiting !== undefined && res.socket === null
     if (!(stream ? hasLeftStream(stream, this.#session) : hasLeft(this.#req, res))) {
       // The server broke it off, or a stand-in for a connection has no notion of it.
-      return res.writableEnded && !stream && !destroyed ? res.statusCode : SERVER_ERROR
+      return res.writableEnded && !stream && !destroyed && !unsent ? sentStatus(res) : SERVER_ERROR
     }
-    return (stream ?? res).headersSent ? res.statusCode : CLIENT_GONE
+    return (stream ?? res).headersSent && !unsent ? sentStatus(res, stream) : CLIENT_GONE
   }
 }
 
@@ -125,7 +159,11 @@ class Exchange {
  * or not recorded. `req.malti` is there in any case.
  */
 function follow(req, res, route, end = 'close') {
-  if (req[MARK]) return null
+  const around = req[MARK]
+  if (around !== undefined) {
+    around.refine(route)
+    return null
+  }
   // What lets a websocket's handshake through a router makes up an answer for it.
   if (req.upgrade || !(client.recording || begun())) {
     req.malti ??= {}

@@ -17,10 +17,10 @@ function malti(fastify, settings, done) {
     if (exchange === null) next()
     else current.run(exchange, next)
   })
-  // Reading the body has led out of the request's context.
+  // Where a body was read, that has led out of the request's context.
   fastify.addHook('preValidation', (request, reply, next) => {
     const exchange = request.raw[MARK]
-    if (exchange === undefined) next()
+    if (exchange === undefined || exchange === current.getStore()) next()
     else current.run(exchange, next)
   })
   done()

@@ -12,22 +12,20 @@ const CONTEXTS = Symbol('contexts')
 /** Under @hono/node-server node's own response tells more than Hono's: its end, and who left. */
 function onNode(c, next) {
   const { incoming, outgoing } = c.env
+  if (enter(incoming[MARK], c)) return next()
   const contexts = [c]
   const exchange = follow(incoming, outgoing, () => endpointOf(contexts))
   c.set('malti', incoming.malti)
-  if (exchange !== null) {
-    exchange[CONTEXTS] = contexts
-    return current.run(exchange, next)
-  }
-  enter(incoming[MARK], c)
-  return next()
+  // Around it may be a middleware of another kind.
+  const followed = exchange ?? incoming[MARK]
+  if (followed !== undefined) followed[CONTEXTS] = contexts
+  return exchange === null ? next() : current.run(exchange, next)
 }
 
 /** On other runtimes, and for `app.request()`, there is the Response alone. */
 async function onFetch(c, next) {
   const around = current.getStore()
   if (around instanceof FetchExchange && around.isAround(c.req.raw)) {
-    c.set('malti', around)
     enter(around, c)
     return next()
   }
@@ -57,9 +55,13 @@ async function onFetch(c, next) {
   }
 }
 
+/** Adds a context to those of its request. False: it is the first one. */
 function enter(exchange, c) {
   const contexts = exchange?.[CONTEXTS]
-  if (contexts && !contexts.includes(c)) contexts.push(c)
+  if (contexts === undefined) return false
+  if (!contexts.includes(c)) contexts.push(c)
+  c.set('malti', exchange)
+  return true
 }
 
 /** Deno's `env` has the address, Bun's tells it. */

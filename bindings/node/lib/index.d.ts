@@ -101,7 +101,10 @@ export interface InstrumentOptions {
   [setting: string]: Setting | Logger | ((req: any) => string | undefined)
 }
 
-/** Records each request of a server of node:http, node:https or node:http2. Returns the server. */
+/**
+ * Records each request of a server of node:http, node:https or node:http2. Returns the server. The
+ * prototype of such servers stands for all of a process, those included that listen already.
+ */
 export function instrument<Server extends { emit: (...event: any[]) => unknown }>(
   server: Server,
   options?: InstrumentOptions,

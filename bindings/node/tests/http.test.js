@@ -8,8 +8,12 @@ const http = require('node:http')
 const http2 = require('node:http2')
 const net = require('node:net')
 const { before, test } = require('node:test')
-const { ask, brief, delivered, leave, listening, receiver, wait, wholeFile } = require('./harness.js')
+const { ask, brief, delivered, leave, listening, receiver, until, wait, wholeFile } = require('./harness.js')
 const malti = require('libmalti')
+
+/** Its responses do not tell what has gone out, nor whether they have had their turn. */
+const BUN = 'bun' in process.versions
+const skip = BUN && "Bun's responses do not tell"
 
 const owner = wholeFile()
 let server
@@ -30,15 +34,17 @@ async function news(count) {
 
 test('each request is one record, timed to the end of its body', async () => {
   const app = http.createServer(async (req, res) => {
+    res.statusCode = 201
     res.write('a')
     await wait(120)
-    res.statusCode = 201
+    // Too late: the client has the other one.
+    if (!BUN) res.statusCode = 500
     res.end('b')
   })
   // Twice is as good as once.
   malti.instrument(malti.instrument(app))
   const port = await listening(owner, app)
-  assert.equal(await ask(port, '/a/b?x=1', { method: 'PUT', headers: { 'X-User-Id': 'u1' } }), 200)
+  assert.equal(await ask(port, '/a/b?x=1', { method: 'PUT', headers: { 'X-User-Id': 'u1' } }), 201)
   const [record] = await news(1)
   assert.equal(brief(record), 'PUT /a/b 201 u1')
   assert.ok(record.response_time >= 110, record.response_time)
@@ -57,6 +63,51 @@ test('a client that leaves is 499 before the answer, and keeps its status in the
   assert.deepEqual((await news(1)).map(brief), ['GET /waits 499 anonymous'])
   await leave(port, '/begun')
   assert.deepEqual((await news(1)).map(brief), ['GET /begun 200 anonymous'])
+})
+
+/** Sends requests at once, and leaves when `got` is true of what has come back. */
+async function pipelined(port, targets, got) {
+  const socket = net.connect(port, '127.0.0.1')
+  socket.on('error', () => {})
+  socket.write(targets.map((target) => `GET ${target} HTTP/1.1\r\nHost: a\r\n\r\n`).join(''))
+  let back = ''
+  socket.on('data', (data) => (back += data))
+  await until(() => `what is awaited; there is ${back}`, () => got(back))
+  socket.destroy()
+}
+
+test('requests behind another one on a connection whose client leaves', { skip }, async () => {
+  let begun = 0
+  const app = http.createServer((req, res) => {
+    begun += 1
+    if (req.url === '/fine') res.end('done')
+  })
+  const port = await listening(owner, malti.instrument(app))
+  // The last one's answer waits for its turn, and never has it.
+  await pipelined(port, ['/fine', '/waits', '/behind', '/fine'], (back) => begun === 4 && back.endsWith('done'))
+  assert.deepEqual((await news(4)).map(brief).sort(), [
+    'GET /behind 499 anonymous',
+    'GET /fine 200 anonymous',
+    'GET /fine 499 anonymous',
+    'GET /waits 499 anonymous',
+  ])
+  const targets = Array.from({ length: 30 }, () => '/fine')
+  await pipelined(port, targets, (back) => back.split('done').length > targets.length)
+  assert.ok((await news(targets.length)).every((record) => record.status === 200))
+})
+
+test('requests behind an answer whose connection the server breaks off', { skip }, async () => {
+  const app = http.createServer((req, res) => {
+    if (req.url === '/behind') res.end('done')
+    if (req.url === '/last') req.socket.destroy()
+  })
+  const port = await listening(owner, malti.instrument(app))
+  await pipelined(port, ['/waits', '/behind', '/last'], () => app.listening && malti.stats().recorded >= seen + 3)
+  assert.deepEqual((await news(3)).map(brief).sort(), [
+    'GET /behind 500 anonymous',
+    'GET /last 500 anonymous',
+    'GET /waits 500 anonymous',
+  ])
 })
 
 test('an answer that the server breaks off is 500', async () => {
@@ -101,7 +152,10 @@ test('what the application says reaches its own request, across timers and promi
 
 test('HTTP/2, and a stream that its client cancels', async () => {
   const app = http2.createServer((req, res) => {
-    if (req.url === '/done') res.end('x')
+    if (req.url !== '/done') return
+    res.write('x')
+    res.statusCode = 500
+    res.end()
   })
   malti.instrument(app, { endpoint: (req) => `/h2${req.url}` })
   const port = await listening(owner, app)
@@ -165,4 +219,16 @@ test('fetches on one connection, HEAD and a body', async () => {
     (await news(3)).map(({ method }) => method),
     ['GET', 'HEAD', 'POST'],
   )
+})
+
+test('all servers of a process, by their prototype', async (t) => {
+  const app = http.createServer((req, res) => res.end('x'))
+  const port = await listening(owner, app)
+  malti.instrument(http.Server.prototype, { endpoint: () => '/any' })
+  t.after(() => delete http.Server.prototype.emit)
+  await ask(port, '/a')
+  // It is as good as instrumented.
+  malti.instrument(app)
+  await ask(port, '/b')
+  assert.deepEqual((await news(2)).map(brief), ['GET /any 200 anonymous', 'GET /any 200 anonymous'])
 })

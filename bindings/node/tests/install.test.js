@@ -2,6 +2,7 @@
 // What users get: the packages of a release, installed from a registry into a folder of their own.
 
 const assert = require('node:assert/strict')
+const { spawnSync } = require('node:child_process')
 const fs = require('node:fs')
 const os = require('node:os')
 const path = require('node:path')
@@ -15,6 +16,9 @@ const RUNTIMES = path.join(__dirname, 'runtimes', 'node_modules')
 const PNPM = path.join(RUNTIMES, '@pnpm/exe.linux-x64/pnpm')
 const BUN = path.join(RUNTIMES, '@oven/bun-linux-x64/bin/bun')
 const DENO = path.join(RUNTIMES, '@deno/linux-x64-glibc/deno')
+/** Debian's folder of arm64's libraries, with which qemu runs programs for it. */
+const ARM64 = '/usr/aarch64-linux-gnu'
+const NODE_ARM64 = path.join(__dirname, 'runtimes/arm64/node_modules/node-22/bin/node')
 const PROGRAM = fs.readFileSync(path.join(__dirname, 'flush_last.mjs'))
 const VERSION = require('libmalti/package.json').version
 
@@ -57,7 +61,7 @@ async function works(t, app, lock, [command, ...args] = [process.execPath]) {
   const text = fs.readFileSync(app.within(lock), 'utf8')
   for (const platform of Object.values(PLATFORMS)) assert.ok(text.includes(nameOf(platform)), text)
   // Bun and Deno always name a registry that is not npm's.
-  if (command === process.execPath) assert.ok(!text.includes('127.0.0.1'), text)
+  if (command !== BUN && command !== DENO) assert.ok(!text.includes('127.0.0.1'), text)
   const server = await receiver(t)
   const { status, errors, output } = await app.run(command, [...args, 'app.mjs'], server.env)
   assert.deepEqual({ status, errors, output }, { status: 0, errors: '', output: 'true' })
@@ -95,6 +99,21 @@ test('a library of another platform is not taken for ours', async (t) => {
   assert.deepEqual(fs.readdirSync(app.within('node_modules/@malti')), ['win32-x64'])
   const { errors } = await app.run(process.execPath, ['-e', "require('libmalti').version()"])
   assert.match(errors, /is not installed/)
+})
+
+/** What is missing to run a program for arm64 here. */
+function arm64Lacks() {
+  if (!process.env.NPM_PACKAGES) return 'the library for arm64 is not built'
+  if (!fs.existsSync(NODE_ARM64)) return 'there is no Node for arm64'
+  if (!fs.existsSync(path.join(ARM64, 'lib/libstdc++.so.6'))) return 'there is no libstdc++6-arm64-cross'
+  return spawnSync('qemu-aarch64', ['--version']).error && 'there is no qemu-user'
+}
+
+test('arm64, under qemu', { skip: arm64Lacks() }, async (t) => {
+  const app = application(t)
+  await installs(app, 'npm', ['install', '--os=linux', '--cpu=arm64', '--libc=glibc'])
+  assert.deepEqual(fs.readdirSync(app.within('node_modules/@malti')), ['linux-arm64-gnu'])
+  await works(t, app, 'package-lock.json', ['qemu-aarch64', '-L', ARM64, NODE_ARM64])
 })
 
 test('pnpm install', { skip: !fs.existsSync(PNPM) && 'there is no pnpm' }, async (t) => {

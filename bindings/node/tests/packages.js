@@ -5,20 +5,30 @@ const { execFileSync } = require('node:child_process')
 const crypto = require('node:crypto')
 const fs = require('node:fs')
 const http = require('node:http')
+const os = require('node:os')
 const path = require('node:path')
 const { PLATFORMS, pack } = require('../pack.js')
+const { standIn } = require('./binaries.js')
 const { ROOT, listening } = require('./harness.js')
 
 const ARCH = { x64: 'x86_64', arm64: 'aarch64' }[process.arch]
 /** What this machine runs; the library of a build on glibc. */
 const TARGET = process.platform === 'linux' ? `${ARCH}-unknown-linux-gnu` : `${ARCH}-apple-darwin`
 
+const SUFFIX = process.platform === 'darwin' ? 'dylib' : 'so'
+const LIBRARY = process.env.MALTI_LIBRARY ?? path.join(ROOT, `target/release/libmalti.${SUFFIX}`)
+
 /** Packs the library that is tested, and stand-ins for those of other platforms, into `folder`. */
 function packed(folder) {
-  const suffix = process.platform === 'darwin' ? 'dylib' : 'so'
-  const library = process.env.MALTI_LIBRARY ?? path.join(ROOT, `target/release/libmalti.${suffix}`)
-  const libraries = Object.keys(PLATFORMS).map((target) => [target, target === TARGET ? library : __filename])
+  const others = fs.mkdtempSync(path.join(os.tmpdir(), 'libmalti-'))
+  const libraries = Object.entries(PLATFORMS).map(([target, platform]) => {
+    if (target === TARGET) return [target, LIBRARY]
+    const file = path.join(others, target)
+    fs.writeFileSync(file, standIn(platform))
+    return [target, file]
+  })
   pack(folder, Object.fromEntries(libraries))
+  fs.rmSync(others, { recursive: true })
   return folder
 }
 
@@ -52,4 +62,4 @@ async function registry(owner, folder) {
   return `http://127.0.0.1:${await listening(owner, server)}/`
 }
 
-module.exports = { packed, registry }
+module.exports = { LIBRARY, TARGET, packed, registry }

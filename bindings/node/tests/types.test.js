@@ -23,6 +23,20 @@ function release() {
   return archive
 }
 
+test('each package whose types are added to is one that installers link to ours, of any version', () => {
+  const lib = path.resolve(__dirname, '../lib')
+  const added = new Set()
+  for (const name of fs.readdirSync(lib).filter((file) => file.endsWith('.d.ts'))) {
+    const text = fs.readFileSync(path.join(lib, name), 'utf8')
+    for (const [, module] of text.matchAll(/^declare module '([^']+)'/gm)) added.add(module)
+  }
+  added.delete('node:http')
+  const { peerDependencies, peerDependenciesMeta } = require('libmalti/package.json')
+  // A range would make installs fail beside the version that it leaves out.
+  assert.deepEqual(peerDependencies, Object.fromEntries([...added].sort().map((name) => [name, '*'])))
+  assert.deepEqual(peerDependenciesMeta, Object.fromEntries([...added].map((name) => [name, { optional: true }])))
+})
+
 for (const [what, tool, args] of [
   ['with the types of Node', 'tsc', () => ['--project', 'tsconfig.json']],
   ['without the types of Node', 'tsc', () => ['--project', 'bare.json']],

@@ -2,8 +2,10 @@
 
 import { createServer, type Server } from 'node:http'
 import { createSecureServer } from 'node:http2'
+import Hapi from '@hapi/hapi'
 import express from 'express'
 import fastify from 'fastify'
+import { Hono } from 'hono'
 import Koa from 'koa'
 import malti, {
   flush,
@@ -25,6 +27,8 @@ import malti, {
 } from 'libmalti'
 import onExpress from 'libmalti/express'
 import onFastify from 'libmalti/fastify'
+import onHapi from 'libmalti/hapi'
+import onHono from 'libmalti/hono'
 import onKoa from 'libmalti/koa'
 
 const logger: Logger = console
@@ -72,6 +76,26 @@ fast.get('/', async (request) => {
 const koa = new Koa()
 koa.use(onKoa())
 koa.use(onKoa({ service_name: 'shop' }))
+
+const hono = new Hono()
+hono.use(onHono())
+hono.use(onHono({ service_name: 'shop' }))
+hono.get('/', (c) => {
+  c.get('malti').consumer = 'alice'
+  return c.text('fine')
+})
+
+const hapi = Hapi.server()
+await hapi.register(onHapi)
+await hapi.register({ plugin: onHapi, options: { service_name: 'shop' } })
+hapi.route({
+  method: 'GET',
+  path: '/',
+  handler(request) {
+    request.malti.consumer = 'alice'
+    return 'fine'
+  },
+})
 
 // @ts-expect-error
 init({ service_name: { text: 'shop' } })

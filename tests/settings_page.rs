@@ -1,4 +1,4 @@
-//! The README's table of settings says what the code does: each key with its default, what it takes and
+//! The table of settings in docs/configuration.md says what the code does: each key with its default, what it takes and
 //! what it means, and a mark at each default that differs from the documented one of malti-telemetry.
 
 use std::fmt::Write;
@@ -6,7 +6,7 @@ use std::fmt::Write;
 use malti::Config;
 use malti::config::Key;
 
-const README: &str = include_str!("../README.md");
+const PAGE: &str = include_str!("../docs/configuration.md");
 /// Marks in the order of their notes.
 const MARKS: [&str; 4] = ["¹", "²", "³", "⁴"];
 
@@ -37,8 +37,7 @@ const DOCUMENTED: &[(&str, &str)] = &[
 
 /// The rows of the table, without its head.
 fn rows() -> Vec<&'static str> {
-    README
-        .lines()
+    PAGE.lines()
         .filter(|line| line.starts_with("| `MALTI_"))
         .collect()
 }
@@ -76,8 +75,11 @@ fn each_key_has_its_row_and_each_row_its_key() {
     for row in there.iter().filter(|row| !wanted.contains(row)) {
         writeln!(faults, "has     {row}").unwrap();
     }
-    assert!(faults.is_empty(), "README.md\n{faults}");
-    assert_eq!(there, wanted, "README.md: in another order than the code");
+    assert!(faults.is_empty(), "docs/configuration.md\n{faults}");
+    assert_eq!(
+        there, wanted,
+        "docs/configuration.md: in another order than the code"
+    );
 }
 
 #[test]
@@ -98,7 +100,7 @@ fn each_default_that_differs_is_marked_and_has_its_note() {
     }
     assert_eq!(marks, MARKS, "each once, and in order");
     for mark in MARKS {
-        let notes = README.lines().filter(|line| line.starts_with(mark)).count();
+        let notes = PAGE.lines().filter(|line| line.starts_with(mark)).count();
         assert_eq!(notes, 1, "notes that begin with {mark}");
     }
 }

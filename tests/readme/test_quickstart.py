@@ -1,4 +1,4 @@
-"""The README's snippets, run as they stand there, against a real receiver.
+"""The quickstart's snippets, run as they stand there, against a real receiver.
 
 Only ports and places are replaced: a test takes free ports, and works in a folder of its own that
 looks like a checkout.
@@ -6,104 +6,47 @@ looks like a checkout.
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shutil
 import socket
-import subprocess
-import sys
-import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
+from harness import Process, until
+from newcomer import BUILD_WITHIN_S, Quickstart, assert_alice, environment, fetch, shell
+from snippets import ROOT, Where, at
 
-# The helpers of the Python binding's tests.
-sys.path.append(str(Path(__file__).resolve().parents[2] / "bindings" / "python" / "tests"))
+PAGE = (ROOT / "docs" / "quickstart.md").read_text("utf-8")
 
-from harness import PATIENCE, ROOT, Process, Receiver, until
-
-README = (ROOT / "README.md").read_text("utf-8")
-FENCED = re.findall(r"^```(\S*)\n(.*?)^```$", README, re.DOTALL | re.MULTILINE)
-# Cargo may have to compile everything first.
-BUILD_WITHIN_S = 900
-
-# The blocks that tests here ask for: language, and how each begins.
-BLOCKS = {
-    "picture": ("text", "  your service"),
-    "two commands": ("sh", "make demo"),
-    "receiver": ("sh", "make lib receiver"),
-    "three lines": ("sh", "export MALTI_URL"),
-    "application": ("python", "from fastapi"),
-    "server": ("sh", "MALTI_BATCH_INTERVAL=1 "),
-    "node application": ("js", "import express"),
-    "node server": ("sh", "npm install"),
-    "go application": ("go", "package main"),
-    "go server": ("sh", "cd hello"),
-    "c program": ("c", "#include <inttypes.h>"),
-    "c from the checkout": ("sh", "cc "),
-    "c installed": ("sh", "make install"),
-    "dependency": ("toml", "[dependencies]"),
-    "rust program": ("rust", "use std::time"),
-    "check": ("sh", "target/release/malti check"),
-    "log lines": ("text", "malti: warn"),
+BLOCKS: dict[str, Where] = {
+    "picture": ("README.md", "text", "  your service"),
+    "application of the readme": ("README.md", "python", "from fastapi"),
+    "settings of the readme": ("README.md", "sh", "export MALTI_URL"),
+    "receiver": ("docs/quickstart.md", "sh", "make lib receiver"),
+    "three lines": ("docs/quickstart.md", "sh", "export MALTI_URL"),
+    "check": ("docs/quickstart.md", "sh", "target/release/malti check"),
+    "application": ("docs/quickstart.md", "python", "from fastapi"),
+    "server": ("docs/quickstart.md", "sh", "MALTI_BATCH_INTERVAL=1 "),
+    "node application": ("docs/quickstart.md", "js", "import express"),
+    "node server": ("docs/quickstart.md", "sh", "npm install"),
+    "go application": ("docs/quickstart.md", "go", "package main"),
+    "go server": ("docs/quickstart.md", "sh", "cd hello"),
+    "c program": ("docs/quickstart.md", "c", "#include <inttypes.h>"),
+    "c from the checkout": ("docs/quickstart.md", "sh", "cc "),
+    "c installed": ("docs/quickstart.md", "sh", "make install"),
+    "see": ("docs/quickstart.md", "sh", "curl "),
+    "dependency": ("docs/rust.md", "toml", "[dependencies]"),
+    "rust program": ("docs/rust.md", "rust", "use std::time"),
+    "log lines": ("docs/operating.md", "text", "malti: warn"),
+    "check in trouble": ("docs/troubleshooting.md", "sh", "target/release/malti check"),
 }
 
 
 def block(name: str) -> str:
-    language, start = BLOCKS[name]
-    found = [text for kind, text in FENCED if kind == language and text.startswith(start)]
-    assert len(found) == 1, f"blocks in {language} that begin with {start!r}: {len(found)}"
-    return found[0]
-
-
-def environment(**more: str) -> dict[str, str]:
-    """A newcomer's: no settings, nothing that make and nox said, only their tools."""
-    theirs = ("MALTI_", "MAKE", "MFLAGS", "PYTHONPATH", "PREFIX", "DESTDIR")
-    env = {name: value for name, value in os.environ.items() if not name.startswith(theirs)}
-    env["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), env.get("PATH", os.defpath)])
-    env["PYTHONDONTWRITEBYTECODE"] = "1"
-    return {**env, **more}
-
-
-def shell(
-    text: str, folder: Path, within_s: float = PATIENCE, **env: str
-) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        ["sh", "-e", "-c", text],
-        cwd=folder,
-        env=environment(**env),
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        timeout=within_s,
-        check=False,
-    )
-
-
-def fetch(url: str) -> tuple[int, bytes]:
-    # No proxy: this is for our own machine.
-    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
-    with opener.open(url, timeout=PATIENCE) as answer:
-        return answer.status, answer.read()
-
-
-class Quickstart(Receiver):
-    """The receiver as the README starts it, but on a free port."""
-
-    def __init__(self) -> None:
-        build, command = block("receiver").splitlines()
-        assert build == "make lib receiver"
-        here = f"cd '{ROOT}'; exec {command} --listen 127.0.0.1:0"
-        Process.__init__(self, ["sh", "-c", here], environment())
-        self.printed = [self.line() for _ in range(3)]
-        self.url = self.printed[0].partition("=")[2]
-        self.port = int(self.url.rpartition(":")[2])
-
-    def exports(self) -> str:
-        """The README's three lines, with the port that it listens on."""
-        return block("three lines").replace("http://127.0.0.1:8080", self.url)
+    return at(BLOCKS[name])
 
 
 @pytest.fixture
@@ -123,21 +66,6 @@ def checkout(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def assert_alice(records: list[dict[str, Any]]) -> None:
-    """One record, as the C and the Rust program make it."""
-    names = ("service", "method", "endpoint", "status", "response_time", "consumer")
-    alice = ("my-service", "GET", "/users/{user_id}", 200, 1, "alice")
-    assert [tuple(record[name] for name in names) for record in records] == [alice]
-
-
-def test_every_block_is_known() -> None:
-    known = [block(name) for name in BLOCKS]
-    unknown = [f"```{kind}\n{text}" for kind, text in FENCED if text not in known]
-    assert not unknown, f"no test runs this:\n{''.join(unknown)}"
-    fences = [line for line in README.splitlines() if line.lstrip().startswith(("```", "~~~"))]
-    assert len(fences) == 2 * len(known), "a fence that the tests do not see"
-
-
 def test_picture() -> None:
     header = (ROOT / "include" / "malti.h").read_text("utf-8")
     named = re.findall(r"malti_\w+", block("picture"))
@@ -145,16 +73,15 @@ def test_picture() -> None:
     assert [name for name in named if f" {name}" not in header] == []
 
 
-def test_two_commands() -> None:
-    # Only that make knows them: they run the tests, and these are among them.
-    for line in block("two commands").splitlines():
-        make, target = line.split()
-        done = shell(f"{make} --dry-run {target}", ROOT)
-        assert (done.returncode, done.stderr) == (0, "")
+def test_the_readme_shows_what_the_quickstart_does() -> None:
+    assert block("application of the readme") == block("application")
+    assert block("settings of the readme") == block("three lines")
+    assert block("check in trouble") == block("check")
 
 
 def test_receiver_prints_the_three_lines_and_has_a_page(receiver: Quickstart) -> None:
     assert receiver.printed == receiver.exports().splitlines()
+    assert block("receiver").startswith("make lib receiver\n")
     status, page = fetch(receiver.url)
     assert status == 200
     assert b"<html" in page.lower()
@@ -163,7 +90,7 @@ def test_receiver_prints_the_three_lines_and_has_a_page(receiver: Quickstart) ->
 def test_python(receiver: Quickstart, checkout: Path) -> None:
     serve = block("server").replace("--port 8081", "--port 0")
     command = f"cd '{checkout}'\n{receiver.exports()}exec env {serve}"
-    path = re.search(r"Open <http://127\.0\.0\.1:8081(/\S*)>", README)
+    path = re.search(r"Open <http://127\.0\.0\.1:8081(/\S*)>", PAGE)
     assert path is not None
     server = Process(["sh", "-c", command], environment())
     try:
@@ -179,6 +106,8 @@ def test_python(receiver: Quickstart, checkout: Path) -> None:
         names = ("service", "method", "endpoint", "status", "consumer")
         expected = ["my-service", "GET", path[1], 200, "anonymous"]
         assert [record[name] for name in names] == expected
+        see = block("see").replace("http://127.0.0.1:8080", receiver.url)
+        assert json.loads(shell(see, checkout).stdout)["records"] == [record]
     finally:
         server.kill()
 
@@ -207,8 +136,8 @@ def test_node(receiver: Quickstart, checkout: Path) -> None:
     application = block("node application")
     assert application.count("8082") == 1
     (checkout / "app.mjs").write_text(application.replace("8082", str(port)), "utf-8")
-    path = re.search(r"Open <http://127\.0\.0\.1:8082(/\S*)>", README)
-    endpoint = re.search(r"the record is under `([^`]+)`", README)
+    path = re.search(r"Open <http://127\.0\.0\.1:8082(/\S*)>", PAGE)
+    endpoint = re.search(r"the record is under `([^`]+)`", PAGE)
     assert path is not None
     assert endpoint is not None
     command = f"cd '{checkout}'\n{receiver.exports()}exec env {serve}"
@@ -244,9 +173,7 @@ def test_go(receiver: Quickstart, checkout: Path) -> None:
     (checkout / "hello").mkdir()
     source = checkout / "hello" / "hello.go"
     source.write_text(application.replace("8083", str(port)), "utf-8")
-    path = re.search(
-        r"Open <http://127\.0\.0\.1:8083(/\S*)>; the record is under `([^`]+)`", README
-    )
+    path = re.search(r"Open <http://127\.0\.0\.1:8083(/\S*)>; the record is under `([^`]+)`", PAGE)
     assert path is not None
     *prepare, serve = block("go server").splitlines()
     # Built first, and run as itself: `go run` hands no signal on.
