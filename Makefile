@@ -122,6 +122,10 @@ bench-node: receiver lib ## measure the Node binding beside other middlewares, i
 bench-go: receiver lib ## measure the Go binding beside cgo calls, and beside OpenTelemetry in each router
 	@$(PYTHON) .ci/bench_go.py
 
+.PHONY: bench-send
+bench-send: receiver ## measure malti send and malti receive: lines a second, with and without a database
+	@$(PYTHON) .ci/bench_send.py
+
 .PHONY: bench-quick
 bench-quick: lib ## count instructions and allocations of a record, fail where they grew
 	@$(PYTHON) .ci/bench.py --quick

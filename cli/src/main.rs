@@ -1,5 +1,13 @@
 //! `malti`: the command-line companion of libmalti.
 
+/// Says a line on standard error. When nobody reads that, nobody is there to be told.
+macro_rules! complain {
+    ($($part:tt)*) => {{
+        use std::io::Write as _;
+        let _ = writeln!(std::io::stderr(), "malti: {}", format_args!($($part)*));
+    }};
+}
+
 mod check;
 mod receive;
 mod send;
@@ -24,6 +32,7 @@ enum Command {
     #[command(after_help = check::EXIT_CODES)]
     Check(check::Options),
     /// Run a small server that behaves like Malti's ingest API and shows what arrives
+    #[command(after_help = receive::HELP)]
     Receive(receive::Options),
     /// Send what a file or standard input holds: NDJSON or an access log; or one record
     #[command(after_help = send::HELP)]
@@ -44,7 +53,7 @@ fn main() -> ExitCode {
         Command::Manual => shell::manual(&Cli::command()).map(done),
     };
     result.unwrap_or_else(|error| {
-        eprintln!("malti: {error}");
+        complain!("{error}");
         ExitCode::FAILURE
     })
 }

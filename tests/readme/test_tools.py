@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import signal
 import subprocess
+import urllib.request
 from pathlib import Path
 
 from harness import RECEIVER, ROOT, Receiver, until
@@ -13,7 +15,7 @@ from harness import RECEIVER, ROOT, Receiver, until
 # `test_each_command` runs every block of the page.
 WHOLE_PAGE = "docs/tools.md"
 TEXT = (ROOT / "docs" / "tools.md").read_text("utf-8")
-COMMANDS = [
+RECEIVE, *COMMANDS = [
     line
     for block in re.findall(r"^```sh\n(.*?)^```$", TEXT, re.DOTALL | re.MULTILINE)
     for line in block.splitlines()
@@ -48,6 +50,25 @@ def test_each_command(tmp_path: Path) -> None:
         until("the end", lambda process=process: process.poll() is not None)
         assert process.returncode == 0, command
         receiver.kill()
+
+
+def test_records_outlive_the_receiver(tmp_path: Path) -> None:
+    command = [RECEIVER, *RECEIVE.split()[1:], "--listen", "127.0.0.1:0", "--json"]
+    send = [RECEIVER, "send", "--method=GET", "--endpoint=/", "--status=200"]
+    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    for before in range(3):
+        with subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.PIPE) as process:
+            try:
+                assert process.stdout
+                url = json.loads(process.stdout.readline())["url"]
+                with opener.open(f"{url}/api/records") as answer:
+                    assert len(json.load(answer)["records"]) == before
+                settings = {"MALTI_URL": url, "MALTI_API_KEY": "demo-key"}
+                service = {"MALTI_SERVICE_NAME": "my-service"}
+                subprocess.run(send, env={**os.environ, **settings, **service}, check=True)
+            finally:
+                process.kill()
+    assert (tmp_path / "records.db").is_file()
 
 
 def test_the_exit_codes_are_those_of_the_help() -> None:

@@ -1,7 +1,7 @@
 //! What can be told without the network.
 
 use std::env;
-use std::io;
+use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 use malti::Config;
@@ -81,12 +81,15 @@ pub fn spool(config: &Config, report: &mut Report) -> io::Result<()> {
         return Ok(());
     }
     // What is not there yet, the library makes.
-    match nearest(Path::new(&dir)).and_then(tempfile::tempfile_in) {
-        Ok(_) => report.ok(Step::Spool, format!("{dir} can be written")),
+    let written = nearest(Path::new(&dir))
+        .and_then(tempfile::tempfile_in)
+        .and_then(|mut file| file.write_all(&[0; 4096]));
+    match written {
+        Ok(()) => report.ok(Step::Spool, format!("{dir} can be written")),
         Err(error) => report.failed(
             Step::Spool,
             format!("{dir}: {error}"),
-            "MALTI_SPOOL_DIR names a directory that this user may write; else records are kept in memory alone",
+            "MALTI_SPOOL_DIR names a directory that this user may write, on a disk that has room; else records are kept in memory alone",
         ),
     }
 }

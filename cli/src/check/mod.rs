@@ -58,6 +58,7 @@ fn look(options: &Options, report: &mut Report) -> io::Result<()> {
     }
     let destination = transport_settings.destination.clone();
     let key = transport_settings.api_key.clone();
+    let timeout = transport_settings.http_timeout;
     let transport = match Transport::new(transport_settings) {
         Ok(transport) => transport,
         Err(fault) => return report.failed(Step::Settings, fault, "mend that setting"),
@@ -66,7 +67,7 @@ fn look(options: &Options, report: &mut Report) -> io::Result<()> {
     local::spool(&config, report)?;
     match &destination {
         Destination::Http(url) => {
-            if network::reach(url, &transport, report)? {
+            if network::reach(url, &transport, timeout, report)? {
                 server::ask(url, (config.service_name(), &key), &transport, report)?;
             }
             Ok(())

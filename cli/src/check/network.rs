@@ -13,14 +13,20 @@ use x509_parser::prelude::{FromDer, GeneralName, X509Certificate};
 
 use super::report::{Report, Step};
 
-/// For each layer; what the library gives a connection.
+/// For each layer at most; what the library gives a connection.
 const LONGEST: Duration = Duration::from_secs(10);
 /// A certificate that ends sooner is worth a word.
 const SOON: Duration = Duration::from_secs(14 * 24 * 3600);
 const DAY: u64 = 24 * 3600;
 
-/// Whether the server, or the proxy before it, can be connected to.
-pub fn reach(url: &BaseUrl, transport: &Transport, report: &mut Report) -> io::Result<bool> {
+/// Whether the server, or the proxy before it, can be connected to. `timeout`: that of a request.
+pub fn reach(
+    url: &BaseUrl,
+    transport: &Transport,
+    timeout: Duration,
+    report: &mut Report,
+) -> io::Result<bool> {
+    let limit = timeout.min(LONGEST);
     let Some(peer) = transport.peer() else {
         return Ok(false);
     };
@@ -28,10 +34,10 @@ pub fn reach(url: &BaseUrl, transport: &Transport, report: &mut Report) -> io::R
         let text = format!("by {}:{}, for {}", peer.host, peer.port, url.origin());
         report.ok(Step::Proxy, text)?;
     }
-    let Some(addresses) = lookup(&peer, report)? else {
+    let Some(addresses) = lookup(&peer, limit, report)? else {
         return Ok(false);
     };
-    let Some(stream) = connect(&peer, &addresses, report)? else {
+    let Some(stream) = connect(&peer, &addresses, limit, report)? else {
         return Ok(false);
     };
     if !url.https() {
@@ -43,7 +49,7 @@ pub fn reach(url: &BaseUrl, transport: &Transport, report: &mut Report) -> io::R
         return Ok(true);
     }
     match transport.tls() {
-        Ok(Some(config)) => handshake(url.host(), config, stream, report),
+        Ok(Some(config)) => handshake(url.host(), config, stream, limit, report),
         Ok(None) => Ok(true),
         Err(fault) => {
             report.failed(Step::Tls, fault, "mend SSL_CERT_FILE or SSL_CERT_DIR")?;
@@ -52,7 +58,11 @@ pub fn reach(url: &BaseUrl, transport: &Transport, report: &mut Report) -> io::R
     }
 }
 
-fn lookup(peer: &Peer, report: &mut Report) -> io::Result<Option<Vec<SocketAddr>>> {
+fn lookup(
+    peer: &Peer,
+    limit: Duration,
+    report: &mut Report,
+) -> io::Result<Option<Vec<SocketAddr>>> {
     let (found, answer) = mpsc::channel();
     let name = (peer.host.clone(), peer.port);
     // The name service knows no time limit; a thread that waits for it ends with the process.
@@ -60,7 +70,7 @@ fn lookup(peer: &Peer, report: &mut Report) -> io::Result<Option<Vec<SocketAddr>
         let addresses = name.to_socket_addrs().map(Vec::from_iter);
         let _ = found.send(addresses);
     });
-    let text = match answer.recv_timeout(LONGEST) {
+    let text = match answer.recv_timeout(limit) {
         Ok(Ok(addresses)) if !addresses.is_empty() => {
             let mut list: Vec<_> = addresses.iter().map(|a| a.ip().to_string()).collect();
             list.dedup();
@@ -69,7 +79,7 @@ fn lookup(peer: &Peer, report: &mut Report) -> io::Result<Option<Vec<SocketAddr>
         }
         Ok(Ok(_)) => format!("{}: no address", peer.host),
         Ok(Err(error)) => format!("{}: {error}", peer.host),
-        Err(_) => format!("{}: no answer within {LONGEST:?}", peer.host),
+        Err(_) => format!("{}: no answer within {limit:?}", peer.host),
     };
     let remedy = if peer.proxy {
         "MALTI_PROXY (or https_proxy, http_proxy) must name a host that this machine can look up"
@@ -83,12 +93,13 @@ fn lookup(peer: &Peer, report: &mut Report) -> io::Result<Option<Vec<SocketAddr>
 fn connect(
     peer: &Peer,
     addresses: &[SocketAddr],
+    limit: Duration,
     report: &mut Report,
 ) -> io::Result<Option<TcpStream>> {
     let mut faults = Vec::new();
     for address in addresses {
         let start = Instant::now();
-        match TcpStream::connect_timeout(address, LONGEST) {
+        match TcpStream::connect_timeout(address, limit) {
             Ok(stream) => {
                 let took = start.elapsed().as_secs_f64() * 1000.0;
                 let mut text = format!("{address} in {took:.1} ms");
@@ -115,10 +126,11 @@ fn handshake(
     host: &str,
     config: Arc<ClientConfig>,
     mut stream: TcpStream,
+    limit: Duration,
     report: &mut Report,
 ) -> io::Result<bool> {
-    stream.set_read_timeout(Some(LONGEST))?;
-    stream.set_write_timeout(Some(LONGEST))?;
+    stream.set_read_timeout(Some(limit))?;
+    stream.set_write_timeout(Some(limit))?;
     let shaken = ServerName::try_from(host.to_owned())
         .map_err(|error| io::Error::other(error.to_string()))
         .and_then(|name| ClientConnection::new(config, name).map_err(io::Error::other))
@@ -134,7 +146,7 @@ fn handshake(
         Err(error) => {
             let text = match error.kind() {
                 io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut => {
-                    format!("no handshake within {LONGEST:?}")
+                    format!("no handshake within {limit:?}")
                 }
                 io::ErrorKind::UnexpectedEof => "the server ended the handshake".to_owned(),
                 _ => error.to_string(),

@@ -32,6 +32,12 @@ pub fn ask(
         Ok(answer) => answer,
         Err(failure) => return unanswered(&failure, report),
     };
+    if url.https() && transport.peer().is_some_and(|peer| peer.proxy) {
+        report.ok(
+            Step::Tls,
+            "behind the proxy, by a certificate that is trusted",
+        )?;
+    }
     let said = said(&answer, secret);
     if !address(url, &answer, said.clone(), report)? {
         return Ok(());

@@ -57,8 +57,8 @@ impl Keys {
 }
 
 /// Checks and stores one batch, and gives the answer to it.
-pub fn handle(state: &State, headers: &HeaderMap, body: &[u8]) -> Response {
-    match accept(state, headers, body) {
+pub async fn handle(state: &State, headers: &HeaderMap, body: &[u8]) -> Response {
+    match accept(state, headers, body).await {
         Ok(accepted) => http::json(200, &accepted),
         Err(Refusal::Detail(status, detail)) => http::detail(status, detail),
         Err(Refusal::Empty { any_key }) => {
@@ -72,7 +72,7 @@ pub fn handle(state: &State, headers: &HeaderMap, body: &[u8]) -> Response {
     }
 }
 
-fn accept(state: &State, headers: &HeaderMap, body: &[u8]) -> Result<Value, Refusal> {
+async fn accept(state: &State, headers: &HeaderMap, body: &[u8]) -> Result<Value, Refusal> {
     // Like the server, whose framework reads the body before it asks for the key.
     let parsed = validate::parse(body, is_json(headers)).or_else(|malformed| match malformed {
         Malformed::Unreadable => refuse(400, "There was an error parsing the body"),
@@ -100,19 +100,17 @@ fn accept(state: &State, headers: &HeaderMap, body: &[u8]) -> Result<Value, Refu
         );
     }
     let now = Moment::now();
+    let failed = |reason| format!("Failed to store telemetry: {reason}");
     let records: Result<Vec<_>, _> = batch.into_iter().map(|sent| stored(sent, now)).collect();
-    let stored = records.and_then(|records| {
-        let count = records.len();
-        state.store().add(records).map_err(|e| e.to_string())?;
-        Ok(count)
-    });
-    match stored {
-        Ok(count) => Ok(json!({
+    let records = records.or_else(|reason| refuse(500, failed(reason)))?;
+    let count = records.len();
+    match state.keep(records).await {
+        Ok(()) => Ok(json!({
             "message": "Telemetry data ingested successfully",
             "count": count,
             "service": service,
         })),
-        Err(reason) => refuse(500, format!("Failed to store telemetry: {reason}")),
+        Err((status, reason)) => refuse(status, failed(reason)),
     }
 }
 

@@ -61,8 +61,8 @@ pub async fn answer(state: &State, request: Request<Incoming>) -> Result<Respons
     };
     match fault {
         Some(fault) => faulty(state, &fault, &head.headers, &body).await,
-        None if is_ingest => Ok(ingest::handle(state, &head.headers, &body)),
-        None => Ok(route(state, &head, &body)),
+        None if is_ingest => Ok(ingest::handle(state, &head.headers, &body).await),
+        None => Ok(route(state, &head, &body).await),
     }
 }
 
@@ -73,7 +73,10 @@ async fn faulty(
     headers: &HeaderMap,
     body: &[u8],
 ) -> Result<Response, Hangup> {
-    let stored = fault.store.then(|| ingest::handle(state, headers, body));
+    let stored = match fault.store {
+        true => Some(ingest::handle(state, headers, body).await),
+        false => None,
+    };
     sleep(Duration::from_millis(fault.delay_ms)).await;
     if fault.hang {
         // Fails only if the sender is gone, which is the end as well.
@@ -82,13 +85,13 @@ async fn faulty(
     if fault.hang || fault.close {
         return Err(Hangup);
     }
-    Ok(fault
-        .response()
-        .or(stored)
-        .unwrap_or_else(|| ingest::handle(state, headers, body)))
+    match fault.response().or(stored) {
+        Some(response) => Ok(response),
+        None => Ok(ingest::handle(state, headers, body).await),
+    }
 }
 
-fn route(state: &State, head: &Parts, body: &[u8]) -> Response {
+async fn route(state: &State, head: &Parts, body: &[u8]) -> Response {
     let path = head.uri.path();
     let Some(methods) = methods(path) else {
         let shorter = path.trim_end_matches('/');
@@ -120,10 +123,10 @@ fn route(state: &State, head: &Parts, body: &[u8]) -> Response {
         ("GET", "/api/records") => queries::records(state, &head.headers, query),
         ("GET", "/api/control") => http::json(200, &*state.faults()),
         ("POST", "/api/control") => control(state, body),
-        _ => {
-            state.store().clear();
-            http::json(200, &json!({ "message": "Records cleared" }))
-        }
+        _ => match state.clear().await {
+            Ok(()) => http::json(200, &json!({ "message": "Records cleared" })),
+            Err(fault) => http::detail(503, fault),
+        },
     }
 }
 

@@ -61,7 +61,7 @@ pub struct Store {
     max_records: usize,
     last_id: u64,
     file: Option<File>,
-    /// Since the start or the last `clear`.
+    /// Since the start or the last `clear`; what a database had counts as from since.
     pub totals: Totals,
     /// Counts of all records, also of those that have left `records`.
     pub traffic: Traffic,
@@ -79,6 +79,17 @@ pub struct Totals {
     pub batches: u64,
 }
 
+/// A batch that is received now, with the ids that follow.
+pub fn stamped(last_id: u64, batch: Vec<Record>) -> Vec<Stored> {
+    let received_at = Moment::now();
+    let stored = (last_id + 1..).zip(batch).map(|(id, record)| Stored {
+        id,
+        received_at,
+        record,
+    });
+    stored.collect()
+}
+
 impl Store {
     /// `file` gets one JSON object a line.
     pub fn new(max_records: usize, file: Option<File>) -> Self {
@@ -93,17 +104,21 @@ impl Store {
         }
     }
 
+    /// What was taken so far is from before a restart, and so many records are kept elsewhere alone.
+    pub fn resume(&mut self, last_id: u64, elsewhere: u64) {
+        self.last_id = last_id;
+        self.totals.records += elsewhere;
+        self.totals.evicted += elsewhere;
+        self.totals.batches = 0;
+    }
+
+    pub fn max_records(&self) -> usize {
+        self.max_records
+    }
+
     /// Stores the batch whole or, when the file cannot be written, not at all.
     pub fn add(&mut self, batch: Vec<Record>) -> io::Result<()> {
-        let received_at = Moment::now();
-        let stored: Vec<Stored> = (self.last_id + 1..)
-            .zip(batch)
-            .map(|(id, record)| Stored {
-                id,
-                received_at,
-                record,
-            })
-            .collect();
+        let stored = stamped(self.last_id, batch);
         if let Some(file) = &mut self.file {
             let mut lines = Vec::with_capacity(stored.len() * 300);
             for record in &stored {
@@ -117,19 +132,24 @@ impl Store {
     }
 
     /// Keeps records that have their ids: every one comes by here.
-    fn take(&mut self, stored: Vec<Stored>) {
-        let now = Moment::now().seconds();
-        for Stored { record, .. } in &stored {
-            self.traffic.add(&record.request(), now);
-        }
+    pub fn take(&mut self, stored: Vec<Stored>) {
+        self.count(&stored);
         let added = stored.len() as u64;
-        self.last_id += added;
+        self.last_id = stored.last().map_or(self.last_id, |newest| newest.id);
         self.records.extend(stored);
         let excess = self.records.len().saturating_sub(self.max_records);
         self.records.drain(..excess);
         self.totals.records += added;
         self.totals.evicted += excess as u64;
         self.totals.batches += 1;
+    }
+
+    /// Counts records that are kept elsewhere alone.
+    pub fn count(&mut self, stored: &[Stored]) {
+        let now = Moment::now().seconds();
+        for Stored { record, .. } in stored {
+            self.traffic.add(&record.request(), now);
+        }
         self.changes += 1;
     }
 

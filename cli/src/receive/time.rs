@@ -91,6 +91,10 @@ impl Moment {
         Self(Timestamp::now().as_microsecond())
     }
 
+    pub const fn from_micros(micros: i64) -> Self {
+        Self(micros)
+    }
+
     pub const fn micros(self) -> i64 {
         self.0
     }

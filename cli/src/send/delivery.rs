@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::fmt;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -21,6 +21,9 @@ const PAUSE: Duration = Duration::from_millis(2);
 
 /// Why it ends before the input does.
 pub enum Halt {
+    /// Why the input was not read to its end.
+    Unread(String),
+    /// By a second signal.
     Interrupted,
     /// The settings must be mended first.
     Refused(String),
@@ -33,7 +36,8 @@ pub enum Halt {
 impl fmt::Display for Halt {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Interrupted => f.write_str("interrupted"),
+            Self::Unread(why) => write!(f, "the input was not read to its end: {why}"),
+            Self::Interrupted => f.write_str("interrupted: not all that was read was delivered"),
             Self::Refused(why) => write!(f, "the server refuses: {why}; `malti check` says more"),
             Self::Unreachable(why) => write!(f, "nothing was delivered any more: {why}"),
             Self::TooMany => write!(f, "more than {CLIENTS_MAX} services and nodes in one input"),
@@ -69,7 +73,7 @@ pub struct Delivery<'a> {
     service_is_set: bool,
     clients: HashMap<(String, String), Client>,
     give_up: Duration,
-    interrupted: &'a AtomicBool,
+    signals: &'a AtomicUsize,
     progress: &'a Progress,
     until_look: u64,
     /// The most that may wait in one client: less than its buffer, so that none is ever dropped.
@@ -81,7 +85,7 @@ impl<'a> Delivery<'a> {
         config: &Config,
         follow: bool,
         give_up: Duration,
-        interrupted: &'a AtomicBool,
+        signals: &'a AtomicUsize,
         progress: &'a Progress,
     ) -> Self {
         let mut config = config.clone();
@@ -106,7 +110,7 @@ impl<'a> Delivery<'a> {
             config,
             clients: HashMap::new(),
             give_up,
-            interrupted,
+            signals,
             progress,
             until_look: 0,
             waiting_max: (buffer / 2).max(1),
@@ -179,9 +183,6 @@ impl<'a> Delivery<'a> {
             let mut stats = client.stats();
             let (mut sent, mut since) = (stats.sent, Instant::now());
             while stats.buffered + stats.in_flight > self.waiting_max {
-                if self.interrupted.load(Ordering::Acquire) {
-                    return Err(Halt::Interrupted);
-                }
                 self.hopeful(&stats, &mut sent, &mut since)?;
                 thread::sleep(PAUSE);
                 stats = client.stats();
@@ -193,6 +194,9 @@ impl<'a> Delivery<'a> {
 
     /// Whether it makes sense to wait on.
     fn hopeful(&self, stats: &Stats, sent: &mut u64, since: &mut Instant) -> Result<(), Halt> {
+        if self.signals.load(Ordering::Acquire) > 1 {
+            return Err(Halt::Interrupted);
+        }
         let why = || stats.last_error.clone().unwrap_or_default();
         if stats.state == State::Misconfigured {
             return Err(Halt::Refused(why()));
@@ -218,10 +222,10 @@ impl<'a> Delivery<'a> {
     /// Now and then, also while there is nothing to record: whether to read on.
     pub fn tick(&self) -> bool {
         self.show();
-        !self.interrupted.load(Ordering::Acquire)
+        self.signals.load(Ordering::Acquire) == 0
     }
 
-    /// Waits until all is delivered, also after the signal that ends the reading: a second one ends this.
+    /// Waits until all is delivered, also after the signal that ends the reading.
     ///
     /// # Errors
     /// It makes no sense to wait on.

@@ -1,17 +1,24 @@
 //! Lines of a file or of standard input, read by a thread of their own.
 
 use std::fs::File;
-use std::io::{self, BufRead, BufReader, Read};
+use std::io::{self, BufRead, BufReader, IsTerminal, Read};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 use std::thread;
 use std::time::Duration;
+
+use flate2::bufread::MultiGzDecoder;
 
 /// Bytes handed over at once, and how many such wait.
 const CHUNK: usize = 256 * 1024;
 const WAITING: usize = 4;
 /// A longer line is no line of a log.
 const LINE_MAX: usize = 4 << 20;
+/// How files begin: those of gzip, and text of some editors.
+const GZIP: &[u8] = &[0x1f, 0x8b];
+const MARK: &[u8] = "\u{feff}".as_bytes();
 /// How often a file's end is looked at, and how often the reader of lines is to do other things.
 const LOOK: Duration = Duration::from_millis(200);
 
@@ -32,6 +39,15 @@ impl Lines {
 pub struct Source {
     chunks: Receiver<io::Result<Lines>>,
     length: Option<u64>,
+    shared: Arc<Shared>,
+}
+
+#[derive(Default)]
+struct Shared {
+    /// Nothing more is to be read.
+    cut: AtomicBool,
+    /// All was.
+    ended: AtomicBool,
 }
 
 impl Source {
@@ -41,31 +57,40 @@ impl Source {
     /// The file can't be opened.
     pub fn open(path: Option<&Path>, follow: bool) -> io::Result<Self> {
         let (sender, chunks) = sync_channel(WAITING);
+        let shared = Arc::<Shared>::default();
+        let reader = Arc::clone(&shared);
         let path = path.filter(|path| *path != Path::new("-"));
         let Some(path) = path else {
-            thread::spawn(move || read(io::stdin().lock(), &sender, || Ok(After::End)));
+            if io::stdin().is_terminal() {
+                complain!("reads standard input, to its end (Ctrl-D)");
+            }
+            thread::spawn(move || read(io::stdin().lock(), &sender, &reader, || Ok(After::End)));
             return Ok(Self {
                 chunks,
                 length: None,
+                shared,
             });
         };
         let about =
             |error: io::Error| io::Error::new(error.kind(), format!("{}: {error}", path.display()));
         let file = File::open(path).map_err(about)?;
         let length = file.metadata().map_err(about)?;
+        let is_gz = path.extension().is_some_and(|extension| extension == "gz");
         let mut followed = Followed {
             path: path.to_owned(),
             file: file.try_clone()?,
+            next: None,
         };
         thread::spawn(move || {
-            read(file, &sender, || match follow {
+            read(file, &sender, &reader, || match follow {
                 true => followed.after(),
                 false => Ok(After::End),
             });
         });
         Ok(Self {
             chunks,
-            length: (length.is_file() && !follow).then_some(length.len()),
+            length: (length.is_file() && !follow && !is_gz).then_some(length.len()),
+            shared,
         })
     }
 
@@ -73,22 +98,28 @@ impl Source {
         self.length
     }
 
-    /// The next lines; none: that was all. Between them, and while there are none, `tick` is called, which
-    /// says whether to go on.
+    /// The next lines; none: that was all. Between them, and while there are none, `tick` is called. Once
+    /// it says no, only what was read by then is given.
     ///
     /// # Errors
     /// The input can't be read.
     pub fn next(&self, mut tick: impl FnMut() -> bool) -> io::Result<Option<Lines>> {
         loop {
-            if !tick() {
-                return Ok(None);
+            let go_on = tick();
+            if !go_on {
+                self.shared.cut.store(true, Ordering::Release);
             }
             match self.chunks.recv_timeout(LOOK) {
                 Ok(lines) => return lines.map(Some),
-                Err(RecvTimeoutError::Timeout) => {}
-                Err(RecvTimeoutError::Disconnected) => return Ok(None),
+                Err(RecvTimeoutError::Timeout) if go_on => {}
+                Err(_) => return Ok(None),
             }
         }
+    }
+
+    /// Whether all of it was read.
+    pub fn has_ended(&self) -> bool {
+        self.shared.ended.load(Ordering::Acquire)
     }
 }
 
@@ -97,29 +128,38 @@ enum After {
     End,
     /// The same input may have grown.
     Again,
+    /// The same input begins anew.
+    Anew,
     Other(File),
 }
 
 struct Followed {
     path: PathBuf,
     file: File,
+    /// Stands in its place, and is next when what is still written to it was read.
+    next: Option<File>,
 }
 
 impl Followed {
     fn after(&mut self) -> io::Result<After> {
         thread::sleep(LOOK);
+        if let Some(next) = self.next.take() {
+            self.file = next.try_clone()?;
+            return Ok(After::Other(next));
+        }
         // In between it may have no file at all.
         let Ok(there) = File::open(&self.path) else {
             return Ok(After::Again);
         };
         if !is_same(&there, &self.file)? {
-            self.file = there.try_clone()?;
-            return Ok(After::Other(there));
+            self.next = Some(there);
+            return Ok(After::Again);
         }
         use std::io::Seek;
         // Emptied in its place, as logrotate's copytruncate does it.
         if self.file.stream_position()? > there.metadata()?.len() {
             self.file.rewind()?;
+            return Ok(After::Anew);
         }
         Ok(After::Again)
     }
@@ -141,19 +181,29 @@ fn is_same(one: &File, other: &File) -> io::Result<bool> {
 fn read(
     input: impl Read + 'static,
     sender: &SyncSender<io::Result<Lines>>,
+    shared: &Shared,
     mut after: impl FnMut() -> io::Result<After>,
 ) {
-    let mut input: BufReader<Box<dyn Read>> = BufReader::with_capacity(CHUNK, Box::new(input));
+    let mut input = match buffered(input) {
+        Ok(input) => input,
+        Err(error) => {
+            let _ = sender.send(Err(error));
+            return;
+        }
+    };
     let mut lines = Vec::new();
-    loop {
+    while !shared.cut.load(Ordering::Acquire) {
         match chunk(&mut input, &mut lines) {
             Ok(true) => {}
             Ok(false) => match after() {
                 Ok(After::Again) => {}
+                Ok(After::Anew) => end_line(&mut lines),
                 Ok(After::Other(file)) => {
+                    end_line(&mut lines);
                     input = BufReader::with_capacity(CHUNK, Box::new(file));
                 }
                 Ok(After::End) => {
+                    shared.ended.store(true, Ordering::Release);
                     let _ = sender.send(Ok(Lines(lines)));
                     return;
                 }
@@ -182,6 +232,29 @@ fn read(
             return;
         }
     }
+}
+
+/// What was begun and has no end is a line before others come.
+fn end_line(lines: &mut Vec<u8>) {
+    if !lines.is_empty() {
+        lines.push(b'\n');
+    }
+}
+
+/// What is compressed by gzip, as logs are that were rotated, becomes text again; a byte order mark is no
+/// text.
+fn buffered(input: impl Read + 'static) -> io::Result<BufReader<Box<dyn Read>>> {
+    let mut input = BufReader::with_capacity(CHUNK, input);
+    let is_gzip = input.fill_buf()?.starts_with(GZIP);
+    let input: Box<dyn Read> = match is_gzip {
+        true => Box::new(MultiGzDecoder::new(input)),
+        false => Box::new(input),
+    };
+    let mut input = BufReader::with_capacity(CHUNK, input);
+    if input.fill_buf()?.starts_with(MARK) {
+        input.consume(MARK.len());
+    }
+    Ok(input)
 }
 
 /// Takes what is there; false: nothing more for now.

@@ -14,10 +14,10 @@ mod progress;
 mod routes;
 
 use std::io::{self, Write};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use malti::Config;
@@ -26,7 +26,7 @@ use crate::settings::Settings;
 use delivery::{Delivery, Halt};
 use entry::Entry;
 use format::Format;
-use lines::Source;
+use lines::{Lines, Source};
 use progress::Progress;
 use routes::Routes;
 
@@ -42,7 +42,11 @@ variables, such as '$remote_addr [$time_local] \"$request\" $status $request_tim
 Settings come from the environment (MALTI_URL, MALTI_API_KEY, …); each may be given as --key=value
 instead (--help lists them). With --url=stderr: the records are shown instead of sent.
 
-Exit codes: 0 all that was understood was delivered or left out by a setting, 1 not so, 2 wrong arguments.";
+A first SIGINT or SIGTERM ends the reading, and what was read is still delivered; a second one gives that
+up too.
+
+Exit codes: 0 all that was understood was delivered or left out by a setting, 1 not so, or the input was
+not read to its end, 2 wrong arguments.";
 
 #[derive(clap::Args)]
 pub struct Options {
@@ -131,11 +135,11 @@ impl One {
 /// # Errors
 /// A file can't be read, a setting or format is none, the client can't start.
 pub fn run(options: &Options) -> io::Result<ExitCode> {
-    let interrupted = Arc::new(AtomicBool::new(false));
-    let flag = Arc::clone(&interrupted);
+    let signals = Arc::new(AtomicUsize::new(0));
+    let seen = Arc::clone(&signals);
     ctrlc::set_handler(move || {
-        // Whoever asks twice does not want to wait.
-        if flag.swap(true, Ordering::AcqRel) {
+        // The first ends the reading, the second the waiting, and each is obeyed within a moment.
+        if seen.fetch_add(1, Ordering::AcqRel) >= 2 {
             std::process::exit(130);
         }
     })
@@ -148,7 +152,7 @@ pub fn run(options: &Options) -> io::Result<ExitCode> {
     }
     let give_up = Duration::from_secs_f64(options.give_up);
     let progress = Progress::new();
-    let mut delivery = Delivery::new(&config, options.follow, give_up, &interrupted, &progress);
+    let mut delivery = Delivery::new(&config, options.follow, give_up, &signals, &progress);
     let mut tally = Tally::default();
     let halt = match options.one.entry() {
         Some(entry) => {
@@ -157,7 +161,10 @@ pub fn run(options: &Options) -> io::Result<ExitCode> {
         }
         None => copy(options, &config, &mut delivery, &mut tally, &progress)?,
     };
-    let halt = halt.or_else(|| delivery.settle().err());
+    let halt = match halt {
+        None | Some(Halt::Unread(_)) => delivery.settle().err().or(halt),
+        _ => halt,
+    };
     progress.end();
     close(options, delivery, &tally, halt)
 }
@@ -166,11 +173,28 @@ pub fn run(options: &Options) -> io::Result<ExitCode> {
 #[derive(Default)]
 struct Tally {
     lines: u64,
+    /// Of them, those that were not looked at any more.
+    left: u64,
     not_understood: u64,
     /// The first of them, and what was wrong.
     example: Option<String>,
     guessed: u64,
     guess: Option<String>,
+}
+
+impl Tally {
+    /// They were read, and nothing is done with them.
+    fn leave<'a>(&mut self, lines: impl Iterator<Item = &'a [u8]>) {
+        let count = lines.count() as u64;
+        self.lines += count;
+        self.left += count;
+    }
+}
+
+/// The lines that are not empty, without blanks around them.
+fn filled(batch: &Lines) -> impl Iterator<Item = &[u8]> {
+    let trimmed = batch.lines().map(<[u8]>::trim_ascii);
+    trimmed.filter(|line| !line.is_empty())
 }
 
 /// Records line after line; the reason to stop early.
@@ -189,13 +213,18 @@ fn copy(
     let mut format = Format::parse(&options.format).map_err(io::Error::other)?;
     let source = Source::open(options.file.as_deref(), options.follow)?;
     progress.expect(source.length());
-    while let Some(batch) = source.next(|| delivery.tick())? {
-        progress.read(batch.bytes());
-        for line in batch.lines() {
-            let line = line.trim_ascii();
-            if line.is_empty() {
-                continue;
+    loop {
+        let batch = match source.next(|| delivery.tick()) {
+            Ok(Some(batch)) => batch,
+            Ok(None) => break,
+            Err(error) => {
+                let name = options.file.as_deref().unwrap_or(Path::new("-"));
+                return Ok(Some(Halt::Unread(format!("{}: {error}", name.display()))));
             }
+        };
+        progress.read(batch.bytes());
+        let mut lines = filled(&batch);
+        while let Some(line) = lines.next() {
             tally.lines += 1;
             let entry = match format.entry(line) {
                 Ok(entry) => entry,
@@ -215,11 +244,18 @@ fn copy(
                 tally.guess.get_or_insert(guess);
             }
             if let Err(halt) = delivery.record(&entry) {
+                tally.left = 1;
+                tally.leave(lines);
+                while let Ok(Some(batch)) = source.next(|| false) {
+                    tally.leave(filled(&batch));
+                }
                 return Ok(Some(halt));
             }
         }
     }
-    Ok(None)
+    // To follow has no other end.
+    let cut = !source.has_ended() && !options.follow;
+    Ok(cut.then(|| Halt::Unread("interrupted".to_owned())))
 }
 
 /// Says how it went.
@@ -231,38 +267,39 @@ fn close(
 ) -> io::Result<ExitCode> {
     let ledger = delivery.close();
     let understood = tally.lines - tally.not_understood;
-    let lost = ledger.recorded - ledger.sent;
+    let lost = ledger.recorded - ledger.sent + tally.left;
     let well =
         halt.is_none() && lost == 0 && ledger.invalid == 0 && (understood > 0 || tally.lines == 0);
-    if options.json {
-        let report = serde_json::json!({
+    let report = options.json.then(|| {
+        serde_json::json!({
             "lines": tally.lines, "not_understood": tally.not_understood, "guessed": tally.guessed,
             "recorded": ledger.recorded, "sent": ledger.sent, "filtered": ledger.filtered,
             "invalid": ledger.invalid, "rejected": ledger.rejected, "undelivered": lost - ledger.rejected,
             "stopped": halt.as_ref().map(ToString::to_string),
-        });
-        writeln!(io::stdout(), "{report}")?;
-    }
+        })
+    });
     if let Some(halt) = &halt {
-        eprintln!("malti: {halt}");
+        complain!("{halt}");
     }
     if let Some(example) = &tally.example {
-        eprintln!(
-            "malti: {} of {} lines were not understood, such as {}",
+        complain!(
+            "{} of {} lines were not understood, such as {}",
             tally.not_understood,
             tally.lines,
             example.replace(char::is_control, " ")
         );
     }
     if let Some(guess) = &tally.guess {
-        eprintln!(
-            "malti: the route of {} records is guessed, such as {guess}; --routes names them",
+        complain!(
+            "the route of {} records is guessed, such as {guess}; --routes names them",
             tally.guessed
         );
     }
-    if !options.json {
-        eprintln!(
-            "malti: {} lines: sent {}, left out by settings {}, refused {}, not delivered {}, not understood {}",
+    if let Some(report) = report {
+        writeln!(io::stdout(), "{report}")?;
+    } else {
+        complain!(
+            "{} lines: sent {}, left out by settings {}, refused {}, not delivered {}, not understood {}",
             tally.lines,
             ledger.sent,
             ledger.filtered,

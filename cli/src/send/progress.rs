@@ -36,7 +36,7 @@ impl Progress {
 
     /// A line that the bar does not overwrite.
     pub fn say(&self, line: &str) {
-        self.0.suspend(|| eprintln!("malti: {line}"));
+        self.0.suspend(|| complain!("{line}"));
     }
 
     pub fn end(&self) {

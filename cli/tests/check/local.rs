@@ -54,6 +54,26 @@ fn a_folder_for_the_durable_buffer() {
     spool("file/below").failed("spool", 4, "not a directory", "MALTI_SPOOL_DIR");
 }
 
+/// No file may grow.
+#[cfg(unix)]
+#[test]
+fn a_disk_that_is_full() {
+    let dir = tempfile::tempdir().unwrap();
+    let output = std::process::Command::new("sh")
+        .env_clear()
+        .args(["-c", "trap '' XFSZ; ulimit -f 0; exec \"$0\" \"$@\""])
+        .args([env!("CARGO_BIN_EXE_malti"), "check", "--url=stderr:"])
+        .arg(format!("--spool-dir={}", dir.path().display()))
+        .output()
+        .unwrap();
+    let text = String::from_utf8(output.stdout).unwrap();
+    assert_eq!(output.status.code(), Some(4), "{text}");
+    assert!(
+        text.contains("too large") && text.contains("has room"),
+        "{text}"
+    );
+}
+
 #[test]
 fn sinks() {
     let dir = tempfile::tempdir().unwrap();

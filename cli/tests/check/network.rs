@@ -5,12 +5,14 @@ use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::path::Path;
 use std::sync::Arc;
 use std::thread;
+use std::time::Duration;
 
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
 use rustls::crypto::ring;
-use rustls::pki_types::PrivatePkcs8KeyDer;
+use rustls::pki_types::{CertificateDer, PrivatePkcs8KeyDer};
 use rustls::{ServerConfig, ServerConnection, StreamOwned};
 
+use crate::client::{KEY, Receiver, SERVICE};
 use crate::harness::{check, check_with, read_request, serving};
 
 #[test]
@@ -28,6 +30,55 @@ fn a_port_where_nobody_listens() {
     check(&format!("http://{free}"), &[]).failed("tcp", 8, "refused", "running");
 }
 
+/// A listener whose queue is full: what is sent to it is dropped, as by a firewall.
+#[cfg(target_os = "linux")]
+#[test]
+fn an_address_that_drops_packets() {
+    let socket = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None).unwrap();
+    let any: SocketAddr = "127.0.0.1:0".parse().unwrap();
+    socket.bind(&any.into()).unwrap();
+    socket.listen(0).unwrap();
+    let address = socket.local_addr().unwrap().as_socket().unwrap();
+    let mut waiting = Vec::new();
+    while let Ok(stream) = TcpStream::connect_timeout(&address, Duration::from_millis(200)) {
+        waiting.push(stream);
+    }
+    let found = check(&format!("http://{address}"), &["--http-timeout=0.2"]);
+    found.failed("tcp", 8, "timed out", "firewall");
+}
+
+#[test]
+fn a_server_of_ipv6_alone() {
+    if TcpListener::bind("[::1]:0").is_err() {
+        return;
+    }
+    let receiver = Receiver::at("[::1]:0", &["--key", &format!("{KEY}={SERVICE}")]);
+    let found = check(&format!("http://{}", receiver.address), &[]);
+    assert_eq!(found.code, 0, "{}", found.text);
+    assert_eq!(found.step("dns")["text"], "::1 is ::1");
+}
+
+#[test]
+fn a_handshake_that_hangs() {
+    let silent = serving(|mut stream| {
+        let _ = io::copy(&mut stream, &mut io::sink());
+    });
+    let found = check(&format!("https://{silent}"), &["--http-timeout=0.3"]);
+    found.failed("tls", 9, "no handshake within 300ms", "http://");
+}
+
+/// What a web server makes of a request's header `Proxy` is no proxy of ours.
+#[test]
+fn a_proxy_by_way_of_cgi() {
+    let gone = TcpListener::bind("127.0.0.1:0").unwrap();
+    let proxy = format!("http://{}", gone.local_addr().unwrap());
+    drop(gone);
+    let found = |variables: &[_]| check_with("http://malti.invalid", &[], variables);
+    let proxy = ("HTTP_PROXY", proxy.as_str());
+    found(&[proxy]).failed("tcp", 8, "refused", "proxy");
+    found(&[proxy, ("REQUEST_METHOD", "GET")]).failed("dns", 7, "malti.invalid", "MALTI_URL");
+}
+
 /// A TLS server with a private authority, which answers that the key is wrong.
 fn tls(names: &[&str], until: i32, ca_file: &Path) -> SocketAddr {
     let mut params = CertificateParams::new(Vec::new()).unwrap();
@@ -39,12 +90,16 @@ fn tls(names: &[&str], until: i32, ca_file: &Path) -> SocketAddr {
     leaf.not_after = rcgen::date_time_ymd(until, 12, 31);
     let key = KeyPair::generate().unwrap();
     let leaf = leaf.signed_by(&key, &ca).unwrap();
+    secured(leaf.der().clone(), &key)
+}
+
+fn secured(certificate: CertificateDer<'static>, key: &KeyPair) -> SocketAddr {
     let config = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
         .with_safe_default_protocol_versions()
         .unwrap()
         .with_no_client_auth()
         .with_single_cert(
-            vec![leaf.der().clone()],
+            vec![certificate],
             PrivatePkcs8KeyDer::from(key.serialize_der()).into(),
         )
         .unwrap();
@@ -75,6 +130,11 @@ fn certificates() {
         text.contains("TLS 1.3, certificate for localhost by"),
         "{text}"
     );
+
+    // Nobody but itself vouches for it.
+    let own = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
+    let signed = secured(own.cert.der().clone(), &own.signing_key);
+    check(&url(signed, "localhost"), &[]).failed("tls", 9, "UnknownIssuer", "MALTI_CA_FILE");
 
     let named = tls(&["malti.example"], 4000, &ca);
     let found = check(&url(named, "localhost"), &[&ca_argument]);
@@ -133,6 +193,7 @@ fn proxies() {
     let found = check_with(url, &[&ca_argument], &[("HTTPS_PROXY", &open)]);
     found.failed("key", 12, "401", "");
     assert_eq!(found.step("proxy")["result"], "ok");
+    assert_eq!(found.step("tls")["result"], "ok");
     let found = check_with(url, &[], &[("HTTPS_PROXY", &open)]);
     found.failed("tls", 9, "UnknownIssuer", "MALTI_CA_FILE");
 

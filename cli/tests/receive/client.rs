@@ -30,12 +30,16 @@ impl Receiver {
 
     /// On a port of the caller's choice.
     pub fn at(listen: &str, arguments: &[&str]) -> Self {
-        let mut child = command()
-            .args(["--listen", listen, "--json"])
-            .args(arguments)
-            .stdout(Stdio::piped())
-            .spawn()
-            .unwrap();
+        Self::spawn(
+            command()
+                .args(["--listen", listen, "--json"])
+                .args(arguments),
+        )
+    }
+
+    /// By a command of the caller's, which says `--json`.
+    pub fn spawn(command: &mut Command) -> Self {
+        let mut child = command.stdout(Stdio::piped()).spawn().unwrap();
         let mut stdout = BufReader::new(child.stdout.take().unwrap());
         let mut line = String::new();
         stdout.read_line(&mut line).unwrap();
@@ -159,6 +163,14 @@ impl Request {
 pub struct Connection(BufReader<TcpStream>);
 
 impl Connection {
+    /// Nothing if the receiver ends meanwhile.
+    pub fn try_send(&mut self, request: &Request) -> Option<Answer> {
+        let body = request.body.as_deref().unwrap_or_default();
+        let bytes = [request.head().as_bytes(), body].concat();
+        self.0.get_mut().write_all(&bytes).ok()?;
+        self.answer(request.method)
+    }
+
     pub fn send(&mut self, request: &Request) -> Answer {
         self.begin(request);
         self.answer(request.method).expect("an answer")

@@ -5,6 +5,7 @@
 
 mod client;
 mod control;
+mod database;
 mod ingest;
 mod process;
 mod values;

@@ -3,7 +3,7 @@
 use std::fs::OpenOptions;
 use std::io::{BufRead, BufReader, Write};
 use std::path::Path;
-use std::process::{Child, Stdio};
+use std::process::{Child, ChildStdin, Stdio};
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
@@ -58,7 +58,7 @@ fn a_server_that_is_away() {
     drop(receiver);
     let sent = run(
         command.args(["--give-up=0.3", "--retry-delay=0.01"]),
-        &line(1),
+        line(1),
     );
     assert_eq!(
         (sent.code, sent.report["undelivered"].as_u64()),
@@ -83,7 +83,92 @@ fn a_key_that_is_refused() {
         sent.errors
     );
     let report = &sent.report;
-    assert_eq!(report["recorded"], report["undelivered"], "{report}");
+    // Also what was read and not looked at any more.
+    assert_eq!(report["lines"], report["undelivered"], "{report}");
+}
+
+/// Reads lines as long as it may, to a server that has a request and takes its time.
+#[cfg(unix)]
+struct Reading {
+    child: Child,
+    input: ChildStdin,
+}
+
+#[cfg(unix)]
+impl Reading {
+    fn start(receiver: &Receiver, lines: usize) -> Self {
+        let mut child = command(receiver)
+            .args(["--buffer-size=100", "--batch-size=10", "--json", "-"])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut input = child.stdin.take().unwrap();
+        let text: String = (0..lines).map(line).collect();
+        input.write_all(text.as_bytes()).unwrap();
+        until("a request", || {
+            receiver.get("/api/control").json()["faults"][0]["served"] != 0
+        });
+        Self { child, input }
+    }
+
+    fn signal(&self, name: &str) {
+        let id = self.child.id().to_string();
+        let killed = std::process::Command::new("kill")
+            .args(["-s", name, &id])
+            .status();
+        assert!(killed.unwrap().success());
+    }
+
+    /// The exit code, and the report.
+    fn end(self) -> (Option<i32>, Value) {
+        let output = self.child.wait_with_output().unwrap();
+        drop(self.input);
+        let report = serde_json::from_slice(&output.stdout).unwrap();
+        (output.status.code(), report)
+    }
+}
+
+#[cfg(unix)]
+#[test]
+fn a_signal_ends_the_reading_and_what_was_read_is_delivered() {
+    let receiver = Receiver::start();
+    receiver.set_faults(&json!([{ "delay_ms": 300, "times": 5 }]));
+    let reading = Reading::start(&receiver, 1000);
+    reading.signal("TERM");
+    let (code, report) = reading.end();
+    let stopped = report["stopped"].as_str().unwrap();
+    assert!(stopped.contains("not read to its end"), "{report}");
+    assert_eq!(
+        (code, &report["undelivered"]),
+        (Some(1), &json!(0)),
+        "{report}"
+    );
+    assert_eq!(report["sent"], report["lines"]);
+    assert_eq!(report["sent"], receiver.records().len());
+}
+
+#[cfg(unix)]
+#[test]
+fn a_second_signal_gives_up_and_counts() {
+    let receiver = Receiver::start();
+    receiver.set_faults(&json!([{ "hang": true, "times": 1000 }]));
+    let reading = Reading::start(&receiver, 1000);
+    // Two of one name may become one.
+    reading.signal("TERM");
+    reading.signal("INT");
+    let (code, report) = reading.end();
+    assert_eq!(code, Some(1), "{report}");
+    assert_eq!(
+        report["stopped"],
+        "interrupted: not all that was read was delivered"
+    );
+    assert_eq!(
+        (&report["sent"], &report["undelivered"]),
+        (&json!(0), &report["lines"])
+    );
+    assert_ne!(report["lines"], 0);
 }
 
 struct Following(Child);
@@ -137,16 +222,16 @@ fn a_file_that_grows_is_turned_over_and_emptied() {
     append(&file, first);
     append(&file, second);
     arrived(2);
-    std::fs::rename(&file, dir.path().join("access.1")).unwrap();
+    // A server goes on with the file that it has open, for a while and up to half a line.
+    let old = dir.path().join("access.1");
+    std::fs::rename(&file, &old).unwrap();
     append(&file, &(line(3) + &line(4)));
-    arrived(4);
-    // In its place, and shorter than what was read.
-    std::fs::write(&file, line(5)).unwrap();
+    append(&old, &(line(5) + &line(6)[..10]));
     arrived(5);
+    // In its place, and shorter than what was read.
+    std::fs::write(&file, line(7)).unwrap();
+    arrived(6);
     let report = following.stop();
-    assert_eq!(
-        (report["sent"].as_u64(), report["lines"].as_u64()),
-        (Some(5), Some(5)),
-        "{report}"
-    );
+    let figures = ["sent", "lines", "not_understood"].map(|name| report[name].as_u64());
+    assert_eq!(figures, [Some(6), Some(7), Some(1)], "{report}");
 }

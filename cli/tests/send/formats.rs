@@ -1,9 +1,13 @@
 //! How lines are written.
 
+use std::io::Write;
+
+use flate2::Compression;
+use flate2::write::GzEncoder;
 use serde_json::{Value, json};
 
 use crate::client::Receiver;
-use crate::harness::{only, run, send};
+use crate::harness::{command, only, run, send};
 
 const FIELDS: &[&str] = &[
     "method",
@@ -190,11 +194,60 @@ fn one_record_by_arguments() {
 #[test]
 fn without_a_key() {
     let receiver = Receiver::start();
-    let mut command = crate::harness::command(&receiver);
-    let sent = run(command.env_remove("MALTI_API_KEY"), "");
+    let sent = run(command(&receiver).env_remove("MALTI_API_KEY"), "");
     assert_eq!(sent.code, 1);
     assert!(
         sent.errors.contains("api_key is not set"),
+        "{}",
+        sent.errors
+    );
+}
+
+/// What a log is that was rotated: compressed, perhaps in several parts.
+#[test]
+fn gzip() {
+    let receiver = Receiver::start();
+    let line = "{\"method\":\"GET\",\"endpoint\":\"/\",\"status\":200}\n".repeat(1000);
+    let mut bytes = Vec::new();
+    for _ in 0..2 {
+        let mut part = GzEncoder::new(&mut bytes, Compression::fast());
+        part.write_all(line.as_bytes()).unwrap();
+        part.finish().unwrap();
+    }
+    let cut = bytes[..bytes.len() - 9].to_vec();
+    run(&mut command(&receiver), bytes).went_well(&[("sent", 2000)]);
+
+    let sent = run(&mut command(&receiver), cut);
+    let stopped = sent.report["stopped"].as_str().unwrap();
+    assert!(
+        stopped.starts_with("the input was not read to its end: -: "),
+        "{stopped}"
+    );
+    assert_eq!((sent.code, &sent.report["undelivered"]), (1, &json!(0)));
+}
+
+#[test]
+fn odd_input() {
+    let receiver = Receiver::start();
+    let good = "{\"method\":\"GET\",\"endpoint\":\"/\",\"status\":200}";
+    // A byte order mark; no end of the last line; a line that is larger than any.
+    for input in [
+        format!("\u{feff}{good}\r\n\r\n{good}"),
+        format!("{good}\n{}\n{good}\n", "x".repeat(9 << 20)),
+    ] {
+        run(&mut command(&receiver), input).went_well(&[("sent", 2)]);
+    }
+    let noise = (0..1_u32 << 20).map(|i| i.wrapping_mul(2_654_435_761).to_be_bytes()[1]);
+    let sent = run(&mut command(&receiver), noise.collect::<Vec<_>>());
+    assert_eq!(sent.code, 1);
+    assert_eq!(sent.report["lines"], sent.report["not_understood"]);
+    assert!(!sent.errors.contains(|c: char| c.is_control() && c != '\n'));
+
+    let folder = tempfile::tempdir().unwrap();
+    let sent = run(command(&receiver).arg(folder.path()), "");
+    assert_eq!(sent.code, 1);
+    assert!(
+        sent.errors.contains(folder.path().to_str().unwrap()),
         "{}",
         sent.errors
     );

@@ -43,7 +43,7 @@ pub fn send(receiver: &Receiver, arguments: &[&str], input: &str) -> Sent {
     run(command(receiver).args(arguments), input)
 }
 
-pub fn run(command: &mut Command, input: &str) -> Sent {
+pub fn run(command: &mut Command, input: impl AsRef<[u8]>) -> Sent {
     let mut child = command
         .arg("--json")
         .stdin(Stdio::piped())
@@ -52,7 +52,7 @@ pub fn run(command: &mut Command, input: &str) -> Sent {
         .spawn()
         .unwrap();
     // It may have ended for its arguments.
-    let _ = child.stdin.take().unwrap().write_all(input.as_bytes());
+    let _ = child.stdin.take().unwrap().write_all(input.as_ref());
     let output = child.wait_with_output().unwrap();
     Sent {
         code: output.status.code().unwrap(),
