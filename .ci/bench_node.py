@@ -17,15 +17,25 @@ import socket
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from functools import partial
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from statistics import median
 
 import node
+from part import COLUMNS, Part, first_line
 from programs import BENCHES, Failure, environment, receiver, run
-from table import MS, NS, US, Row, Table, claim
+from table import MS, NS, US, Row, claim, interval
 
+METHOD = """
+Each subject serves the same application in a process of its own; requests come over loopback, on 16
+connections that stay open, 800 at a time. A request costs what CPU time its whole process has used, the
+sending included, and what is added to it is that less the bare server's in the same turn: subjects take
+turns, there and back, and each of 30 turns gives a pair. apitally sends to a hub on the same machine,
+OpenTelemetry's exporter only counts, and what the middlewares for Prometheus have counted nobody
+fetches, which is in their favour. A call of record and a span, of 20 times 2,000 each, are timed by the
+clock in one process, there and back.
+"""
 FOLDER = BENCHES / "node"
 TURNS = 30
 # The first requests compile.
@@ -58,6 +68,12 @@ REQUEST = "\r\n".join(
 ).encode()
 
 Figures = dict[str, list[float]]
+
+
+def versions() -> dict[str, str]:
+    wanted: dict[str, str] = json.loads((FOLDER / "package.json").read_text())["dependencies"]
+    peers = {name: text for name, text in wanted.items() if not text.startswith(("file:", "npm:"))}
+    return {"node": first_line("node", "--version"), **peers}
 
 
 def figures(url: str, script: str) -> Figures:
@@ -197,43 +213,30 @@ def added(found: Figures, subject: str) -> list[float]:
     return [whole - bare for whole, bare in zip(found[subject], found["bare"])]
 
 
-def measured(url: str) -> int:
-    failures = 0
-
-    def failed(failure: Failure) -> None:
-        nonlocal failures
-        failures += 1
-        print(f"FAILED: {failure}", flush=True)
-
-    table = Table(*WIDTHS)
-    table.cells("what", "figure", "baseline", "ratio (95 %)", "target", "")
-    parts: list[Callable[[], Iterator[Row]]] = [partial(part, url) for part in (record, delay)]
-    lines: list[tuple[str, ...]] = []
+def measured(part: Part, url: str) -> None:
+    part.head(*COLUMNS)
+    bars: dict[str, list[float]] = {}
 
     def framework(name: str) -> Iterator[Row]:
         found = served(url, name, ("bare", "libmalti", *PEERS[name]))
+        for subject in found.keys() - {"bare"}:
+            costs = [cost / 1000 for cost in added(found, subject)]
+            bars[f"{name}, {subject}"] = [median(costs), *interval(costs)]
         ours = added(found, "libmalti")
         for peer in PEERS[name]:
             yield claim(f"request, {name}", US, ours, peer, added(found, peer), 1)
         add, bare = median(ours), median(found["bare"])
         lines.append((name, f"{add / 1000:.1f} µs", f"{bare / 1000:.1f} µs", f"{add / bare:.0%}"))
 
-    parts += [partial(framework, name) for name in PEERS]
-    for part in parts:
-        try:
-            for row in part():
-                table.add(row)
-        except Failure as failure:
-            failed(failure)
-    print(f"{table.met} of {len(table.rows)} targets met\n")
-    table.cells("one line more, per request", "adds", "to", "")
+    lines: list[tuple[str, ...]] = []
+    part.each(partial(one, url) for one in (record, delay))
+    part.each(partial(framework, name) for name in PEERS)
+    part.head("one line more, per request", "adds", "to", "")
     for line in lines:
-        table.cells(*line)
+        part.cells(*line)
+    part.plot("node-request", "Node: what a request costs more", bars=bars, y="µs")
     if Hub.taken == 0:
-        failed(Failure("apitally sent nothing"))
-    if failures:
-        print(f"bench-node: {failures} measures failed", file=sys.stderr)
-    return int(failures > 0)
+        part.failed("apitally sent nothing")
 
 
 def main() -> int:
@@ -245,7 +248,10 @@ def main() -> int:
         sys.exit(problem)
     with hub() as address, receiver() as url:
         os.environ["APITALLY_HUB_BASE_URL"] = address
-        return measured(url)
+        part = Part("node", METHOD, *WIDTHS)
+        part.versions = versions()
+        measured(part, url)
+    return part.close()
 
 
 if __name__ == "__main__":
