@@ -95,12 +95,12 @@ lint: $(NOX) $(CARGO_DENY) ## format, lints, docs, licences, types, shell
 	@$(NOX) --session lint
 
 .PHONY: bench
-bench: receiver lib ## measure, each figure beside its baseline and its target
-	@$(PYTHON) .ci/bench.py
+bench: receiver lib $(NOX) ## measure beside every peer, write docs/benchmarks.md (PART="record node": of some)
+	@$(PYTHON) .ci/bench.py $(PART)
 
 .PHONY: bench-python
 bench-python: receiver lib $(NOX) ## measure the Python binding beside other middlewares, in each framework
-	@$(NOX) --session bench_python
+	@$(NOX) --session bench -- python
 
 .PHONY: bench-node
 bench-node: receiver lib ## measure the Node binding beside other middlewares, in each framework
@@ -110,13 +110,13 @@ bench-node: receiver lib ## measure the Node binding beside other middlewares, i
 bench-go: receiver lib ## measure the Go binding beside cgo calls and otelhttp
 	@$(PYTHON) .ci/bench_go.py
 
-.PHONY: bench-quick
-bench-quick: lib ## count instructions and allocations of a record, fail where they grew
-	@$(PYTHON) .ci/bench.py --quick
-
 .PHONY: bench-nginx
 bench-nginx: lib ## measure what the module costs nginx: instructions, and requests a second
 	@$(PYTHON) benches/nginx.py
+
+.PHONY: bench-quick
+bench-quick: lib $(NOX) ## count the instructions of a record and of a request, fail where they grew
+	@$(PYTHON) .ci/bench_quick.py
 
 .PHONY: cross
 cross: $(NOX) $(TOOLCHAIN) ## build the library for Windows, macOS, musl and arm64

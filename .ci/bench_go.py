@@ -21,10 +21,10 @@ from programs import BENCHES, BUILD_SECONDS, Failure, receiver, run
 from table import NS, US, Row, claim
 
 METHOD = """
-A call or a request (answered in the process, without a connection) is timed by the clock in turns, there
-and back, 30 times, and all records are delivered; what a middleware adds is its request less that of the
-bare router in the same turn. OpenTelemetry's spans go in batches to an exporter that drops them, which is
-in its favour.
+A call or a request (answered in the process, without a connection) is timed by the clock in turns,
+there and back, 30 times, and all records are delivered; what a middleware adds is its request less
+that of the bare router in the same turn. OpenTelemetry's spans go in batches to an exporter that
+drops them, which is in its favour.
 """
 FOLDER = BENCHES / "go"
 WIDTHS = (26, 10, 32, 24, 7)
@@ -32,7 +32,9 @@ WIDTHS = (26, 10, 32, 24, 7)
 
 def versions() -> dict[str, str]:
     module = (FOLDER / "go.mod").read_text()
-    peers = re.findall(r"^\t(?:\S+/)?(otel\w+|chi|gin|echo|mux|sdk|apitally-go)\S* (v\S+)$", module, re.M)
+    peers = re.findall(
+        r"^\t(?:\S+/)?(otel\w+|chi|gin|echo|mux|sdk|apitally-go)\S* (v\S+)$", module, re.M
+    )
     return {"go": first_line("go", "version"), **dict(peers)}
 
 

@@ -2,19 +2,18 @@
 
 import signal
 import sys
-from statistics import median
 
 from part import Part
 from programs import compiled, measure, nobody, receiver
-from table import NS, amount, interval, spread
+from table import NS, amount, point, spread
 
 METHOD = """
-CPU time of the recording thread for a call of malti_record from C, beside F in the same round (F has
-one thread throughout); the bars are the 95 % interval of the median. Endpoints and consumers: as many
-different ones in turn, among 100,000 calls that read as much memory whatever the number. Threads: they share
-200,000 calls, in a buffer that takes them all. Waiting records: calls that follow so many that nobody
-takes, in seven processes, in a buffer that is large enough. The ratio is that of the most to the fewest,
-pair by pair.
+CPU time of the recording thread for a call of malti_record from C, beside F in the same round (F
+has one thread throughout); the bars are the 95 % interval of the median. Endpoints and consumers:
+as many different ones in turn, among 100,000 calls that read as much memory whatever the number.
+Threads: they share 200,000 calls, in a buffer that takes them all. Waiting records: calls that
+follow so many that nobody takes, in seven processes, in a buffer that is large enough. The ratio is
+that of the most to the fewest, pair by pair.
 """
 ROUNDS = 7
 KINDS = {
@@ -52,7 +51,7 @@ def main() -> int:
             growth = spread([last / first for first, last in zip(fewest, most)])
             part.cells("most to fewest", "", "", growth)
             lines = {
-                name: [[n, median(by[n][i]), *interval(by[n][i])] for n in counts]
+                name: [point(n, by[n][i]) for n in counts]
                 for i, name in enumerate(("malti_record", "F"))
             }
             title = f"CPU time of a record, by {text}"

@@ -14,8 +14,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from statistics import median
 
-
-
+import bench_go
+import go
 import node
 from bench_node import hub
 from part import Part, first_line
@@ -23,13 +23,14 @@ from programs import BENCHES, Failure, environment, receiver
 from table import amount, interval, spread
 
 METHOD = """
-A real server in a process of its own, in which one route answers with a little JSON, is asked by wrk over
-loopback on 16 connections as fast as it answers, for two seconds at a time; the subjects take turns,
-there and back, twice. Requests per second beside those of the bare server, pair by pair; the 99th
-percentile as wrk saw it; CPU time of the server's whole process for each request, its sending included;
-the most memory that it had; and what had been delivered at the end, of the requests that wrk counted.
-The load, the receiver and the server share the machine's processors, so this says how they get on
-together, and it is the noisiest of all tables: it is reported, and no target hangs on it.
+A real server in a process of its own, in which one route answers with a little JSON, is asked by
+wrk over loopback on 16 connections as fast as it answers, for two seconds at a time; the subjects
+take turns, there and back, twice. Requests per second beside those of the bare server, pair by
+pair; the 99th percentile as wrk saw it; CPU time of the server's whole process for each request,
+its sending included; the most memory that it had; and what had been delivered at the end, of the
+requests that wrk counted. The load, the receiver and the server share the machine's processors, so
+this says how they get on together, and it is the noisiest of all tables: it is reported, and no
+target hangs on it.
 """
 SECONDS = 2
 ROUNDS = 2

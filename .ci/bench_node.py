@@ -29,12 +29,12 @@ from table import MS, NS, US, Row, claim, interval
 
 METHOD = """
 Each subject serves the same application in a process of its own; requests come over loopback, on 16
-connections that stay open, 800 at a time. A request costs what CPU time its whole process has used, the
-sending included, and what is added to it is that less the bare server's in the same turn: subjects take
-turns, there and back, and each of 30 turns gives a pair. apitally sends to a hub on the same machine,
-OpenTelemetry's exporter only counts, and what the middlewares for Prometheus have counted nobody
-fetches, which is in their favour. A call of record and a span, of 20 times 2,000 each, are timed by the
-clock in one process, there and back.
+connections that stay open, 800 at a time. A request costs what CPU time its whole process has used,
+the sending included, and what is added to it is that less the bare server's in the same turn:
+subjects take turns, there and back, and each of 30 turns gives a pair. apitally sends to a hub on
+the same machine, OpenTelemetry's exporter only counts, and what the middlewares for Prometheus have
+counted nobody fetches, which is in their favour. A call of record and a span, of 20 times 2,000
+each, are timed by the clock in one process, there and back.
 """
 FOLDER = BENCHES / "node"
 TURNS = 30

@@ -24,13 +24,13 @@ from programs import (
 from table import US, Row, amount, claim
 
 METHOD = """
-A process in C makes 200,000 records as fast as it can, with room for all of them, and they are delivered
-to the receiver on the same machine meanwhile: records per second by the clock, from the first call to the
-last confirmation; CPU time of the library's own threads for each. The outage: 1,000,000 records are made
-while the server answers 503, then it takes everything; the time is that of the flush which starts there,
-memory is what the process has grown by since before. Beside malti-telemetry 1.0.4 both run in Python, in
-processes of their own: CPU time of the whole process from the first call until all is confirmed, less
-that of the calls.
+A process in C makes 200,000 records as fast as it can, with room for all of them, and they are
+delivered to the receiver on the same machine meanwhile: records per second by the clock, from the
+first call to the last confirmation; CPU time of the library's own threads for each. The outage:
+1,000,000 records are made while the server answers 503, then it takes everything; the time is that
+of the flush which starts there, memory is what the process has grown by since before. Beside
+malti-telemetry 1.0.4 both run in Python, in processes of their own: CPU time of the whole process
+from the first call until all is confirmed, less that of the calls.
 """
 REFERENCE = "malti-telemetry 1.0.4"
 RECORDS = 200_000
@@ -69,7 +69,9 @@ def outage(url: str) -> Iterator[Row]:
     found = {**waiting, **values(rest)}
     bytes_each = found["waiting"][0] / OUTAGE
     (seconds,) = found["seconds"]
-    yield Row("1,000,000 records wait", amount(found["waiting"], MIB), f"{bytes_each:.0f} B each", "")
+    yield Row(
+        "1,000,000 records wait", amount(found["waiting"], MIB), f"{bytes_each:.0f} B each", ""
+    )
     yield Row("the outage is over", f"{seconds:.2f} s", f"{OUTAGE / seconds:,.0f} a second", "")
     yield Row("memory at the peak", amount(found["peak"], MIB), "", "")
     yield Row("the sender's CPU per record", amount(found["cpu"], US), "", "")

@@ -112,7 +112,7 @@ def machine() -> dict[str, str]:
     cpu = re.search(r"^model name\s*: (.+)", read("/proc/cpuinfo"), re.MULTILINE)
     kib = re.search(r"^MemTotal:\s*(\d+)", read("/proc/meminfo"), re.MULTILINE)
     return {
-        "processor": f"{os.cpu_count()} × {cpu[1] if cpu else platform.machine()}",
+        "processor": f"{os.cpu_count()} of {cpu[1] if cpu else platform.machine()}",
         "memory": f"{int(kib[1]) / 2**20:.0f} GiB" if kib else "",
         "system": f"{platform.system()} {platform.release()} {platform.machine()}",
         **toolchain(),

@@ -11,7 +11,7 @@ import socket
 import subprocess
 import sys
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -50,13 +50,13 @@ def run(
     url: str = "",
     seconds: float = RUN_SECONDS,
     told: bool = False,
-    **settings: object,
+    settings: Mapping[str, object] | None = None,
 ) -> str:
     """What a program printed. `told`: its standard error is shown as it comes."""
     process = subprocess.Popen(
         command,
         cwd=ROOT,
-        env=environment(url, **settings),
+        env=environment(url, **(settings or {})),
         stdout=subprocess.PIPE,
         stderr=None if told else subprocess.PIPE,
         text=True,
@@ -80,7 +80,7 @@ def run(
 
 def measure(program: Path, *what: str, url: str, **settings: object) -> dict[str, list[float]]:
     """The figures of one run of a program of benches/."""
-    figures = values(run([str(program), *what], url, **settings))
+    figures = values(run([str(program), *what], url, settings=settings))
     if not figures:
         raise Failure(f"{program.name} {' '.join(what)} printed no figure")
     return figures

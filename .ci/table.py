@@ -34,6 +34,11 @@ def interval(values: list[float]) -> tuple[float, float]:
     return cuts[0], cuts[-1]
 
 
+def point(x: float, values: list[float]) -> list[float]:
+    """What a plot has at x: the median and its interval."""
+    return [x, median(values), *interval(values)]
+
+
 def spread(values: list[float]) -> str:
     """The median and its interval, of numbers that have no unit."""
     if len(values) == 1:

@@ -1,6 +1,6 @@
 """Serves FastAPI's application with one subject by uvicorn until standard input ends: `serve.py
-SUBJECT`. Prints its port, then for each line "delivered" how many requests have left the subject, all
-of them, or null where that is not known.
+SUBJECT`. Prints its port, then for each line "delivered" how many requests have left the subject,
+all of them, or null where that is not known.
 """
 
 from __future__ import annotations

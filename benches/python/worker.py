@@ -309,8 +309,8 @@ async def memory(name: str) -> Figures:
 
 
 class Subject:
-    """One application, which its wrapper may record. A turn gives what a request costs the thread that
-    serves it, and then what another one costs the whole process, until all has left it.
+    """One application, which its wrapper may record. A turn gives what a request costs the thread
+    that serves it, and then what another one costs the whole process, until all has left it.
     """
 
     def __init__(self, name: str, make: Callable[[], Any]) -> None:
@@ -387,7 +387,7 @@ async def everywhere(name: str) -> Figures:
 
 
 async def count(name: str, requests: str) -> Figures:
-    """So many requests to a bare application, for callgrind: what differs between two runs is theirs."""
+    """So many requests to a bare application, for callgrind."""
     drivers.REQUESTS = int(requests)
     gc.disable()
     subject = Subject(name, lambda: subjects.bare)
