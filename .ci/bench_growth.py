@@ -51,7 +51,7 @@ def main() -> int:
             growth = spread([last / first for first, last in zip(fewest, most)])
             part.cells("most to fewest", "", "", growth)
             lines = {
-                name: [point(n, by[n][i]) for n in counts]
+                name: [[n, *point(by[n][i])] for n in counts]
                 for i, name in enumerate(("malti_record", "F"))
             }
             title = f"CPU time of a record, by {text}"

@@ -20,7 +20,7 @@ import node
 from bench_node import hub
 from part import Part, first_line
 from programs import BENCHES, Failure, environment, receiver
-from table import amount, interval, spread
+from table import amount, point, spread
 
 METHOD = """
 A real server in a process of its own, in which one route answers with a little JSON, is asked by
@@ -141,7 +141,7 @@ def measured(part: Part, url: str, title: str, command: list[str], names: list[s
         bars = {}
         for server in servers:
             ratios = [with_it / alone for with_it, alone in zip(server.rates, bare.rates)]
-            bars[server.name] = [median(ratios), *interval(ratios)]
+            bars[server.name] = point(ratios)
             part.cells(
                 server.name,
                 f"{median(server.rates):,.0f}",

@@ -20,12 +20,13 @@ import threading
 from collections.abc import Iterator
 from functools import partial
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from statistics import median
 
 import node
 from part import COLUMNS, Part, first_line
 from programs import BENCHES, Failure, environment, receiver, run
-from table import MS, NS, US, Row, claim, interval
+from table import MS, NS, US, Row, amount, claim, point
 
 METHOD = """
 Each subject serves the same application in a process of its own; requests come over loopback, on 16
@@ -52,6 +53,7 @@ PEERS = {
     "Koa 3": (),
     "node:http": (),
 }
+THREAD = ", thread"
 REQUEST = "\r\n".join(
     (
         "GET /users/7 HTTP/1.1",
@@ -86,6 +88,11 @@ def figures(url: str, script: str) -> Figures:
 def record(url: str) -> Iterator[Row]:
     found = figures(url, "record.js")
     yield claim("record", NS, found["ours"], "OpenTelemetry span", found["theirs"], 1 / 12)
+    yield claim("record", NS, found["ours"], "prom-client histogram", found["prometheus"], 1)
+    for permille in (500, 990, 999):
+        ours, theirs = (found[f"{name}_{permille}"] for name in ("ours", "theirs"))
+        what = f"p{permille / 10:g} of one call"
+        yield claim(what, NS, ours, "OpenTelemetry span", theirs)
 
 
 def delay(url: str) -> Iterator[Row]:
@@ -142,7 +149,7 @@ class Serving:
             connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self.length = self._first()
         self.request(WARMING)
-        self.cpu_us = self._cpu_us()
+        self.spent = self._spent()
 
     def _line(self) -> str:
         assert self.process.stdout is not None
@@ -182,12 +189,18 @@ class Serving:
     def _cpu_us(self) -> float:
         return self._ask("cpu") or 0
 
-    def cost(self) -> float:
-        """Of a request, in nanoseconds, with all that the process has done since the last one."""
-        before = self.cpu_us
+    def _spent(self) -> tuple[float, float]:
+        """CPU time of the whole process, and of the thread that serves, in nanoseconds."""
+        whole = self._cpu_us() * 1000
+        thread = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/schedstat")
+        return whole, int(thread.read_text().split()[0])
+
+    def cost(self) -> tuple[float, ...]:
+        """Of a request, with all that the process, or the thread, has done since the last one."""
+        before = self.spent
         self.request(REQUESTS)
-        self.cpu_us = self._cpu_us()
-        return (self.cpu_us - before) * 1000 / REQUESTS
+        self.spent = self._spent()
+        return tuple((now - then) / REQUESTS for now, then in zip(self.spent, before))
 
     def end(self) -> None:
         delivered = self._ask("delivered")
@@ -196,21 +209,23 @@ class Serving:
 
 
 def served(url: str, framework: str, subjects: tuple[str, ...]) -> Figures:
-    """What a request costs, turn by turn."""
-    found: Figures = {subject: [] for subject in subjects}
+    """What a request costs the process and its thread, turn by turn."""
+    found: Figures = {}
     with contextlib.ExitStack() as stack:
         serving = {subject: Serving(stack, url, framework, subject) for subject in subjects}
         for _ in range(TURNS):
             there = {subject: one.cost() for subject, one in serving.items()}
             for subject, one in reversed(list(serving.items())):
-                found[subject].append((there[subject] + one.cost()) / 2)
+                whole, thread = ((a + b) / 2 for a, b in zip(there[subject], one.cost()))
+                found.setdefault(subject, []).append(whole)
+                found.setdefault(subject + THREAD, []).append(thread)
         for one in serving.values():
             one.end()
     return found
 
 
-def added(found: Figures, subject: str) -> list[float]:
-    return [whole - bare for whole, bare in zip(found[subject], found["bare"])]
+def added(found: Figures, subject: str, of: str = "") -> list[float]:
+    return [whole - bare for whole, bare in zip(found[subject + of], found["bare" + of])]
 
 
 def measured(part: Part, url: str) -> None:
@@ -219,9 +234,10 @@ def measured(part: Part, url: str) -> None:
 
     def framework(name: str) -> Iterator[Row]:
         found = served(url, name, ("bare", "libmalti", *PEERS[name]))
-        for subject in found.keys() - {"bare"}:
-            costs = [cost / 1000 for cost in added(found, subject)]
-            bars[f"{name}, {subject}"] = [median(costs), *interval(costs)]
+        for subject in ("libmalti", *PEERS[name]):
+            costs, own = added(found, subject), added(found, subject, THREAD)
+            apart.append((f"{name}, {subject}", amount(own, US), amount(costs, US)))
+            bars[f"{name}, {subject}"] = point([cost / 1000 for cost in costs])
         ours = added(found, "libmalti")
         for peer in PEERS[name]:
             yield claim(f"request, {name}", US, ours, peer, added(found, peer), 1)
@@ -229,10 +245,14 @@ def measured(part: Part, url: str) -> None:
         lines.append((name, f"{add / 1000:.1f} µs", f"{bare / 1000:.1f} µs", f"{add / bare:.0%}"))
 
     lines: list[tuple[str, ...]] = []
+    apart: list[tuple[str, ...]] = []
     part.each(partial(one, url) for one in (record, delay))
     part.each(partial(framework, name) for name in PEERS)
     part.head("one line more, per request", "adds", "to", "")
     for line in lines:
+        part.cells(*line)
+    part.head("added to a request", "its thread", "whole process")
+    for line in apart:
         part.cells(*line)
     part.plot("node-request", "Node: what a request costs more", bars=bars, y="µs")
     if Hub.taken == 0:

@@ -19,7 +19,7 @@ from statistics import median
 
 from part import COLUMNS, Part
 from programs import BENCHES, ROOT, Failure, nobody, receiver, run
-from table import BYTES, MS, NS, US, Row, amount, claim, interval
+from table import BYTES, MS, NS, US, Row, amount, claim, point
 
 METHOD = """
 Each measure is taken in three processes, 15 rounds in each; what is compared takes turns, and the
@@ -180,8 +180,7 @@ def fastapi(part: Part, url: str) -> None:
                 part.add(claim(kind, US, ours, name, found[f"{name}{suffix}"], 1))
     bars = {}
     for name in ("libmalti", *PEERS, *EVERYWHERE):
-        costs = [cost / 1000 for cost in found[name]]
-        bars[name] = [median(costs), *interval(costs)]
+        bars[name] = point([cost / 1000 for cost in found[name]])
     title = "FastAPI: what a request costs its thread more"
     part.plot("python-request", title, bars=bars, y="µs")
 

@@ -1,8 +1,9 @@
 """Counts the instructions and allocations of a record and of a request, and fails where they grew.
 
 `--accept` commits to what is counted, in benches/baseline.json. Where compiler, C library and
-Python are those of that file, no count may have grown by more than 5 %. Elsewhere counts differ: there
-the ratio to what is counted beside (F, or the bare request) may not have grown by more than a quarter.
+Python are those of that file, no count may have grown by more than 5 %. Elsewhere counts differ:
+there the ratio to what is counted beside (F, or the bare request) may not have grown by more than a
+quarter.
 """
 
 import argparse

@@ -48,7 +48,7 @@ NAMES = {
     "opentelemetry": "opentelemetry_sdk span",
     "prometheus": "prometheus histogram",
 }
-TROUBLE_ROUNDS = 3
+TROUBLE_ROUNDS = 2
 
 
 def c_calls(program: Path, url: str) -> Iterator[Row]:
@@ -165,7 +165,7 @@ def rust_threads(part: Part, program: Path, url: str) -> None:
         ratio = spread([last / first for first, last in zip(by[1], by[8])])
         part.cells(text, *(amount(by[count], NS) for count in THREADS), ratio)
     lines = {
-        text: [point(n, found[f"{name}_{n}"]) for n in THREADS] for name, text in NAMES.items()
+        text: [[n, *point(found[f"{name}_{n}"])] for n in THREADS] for name, text in NAMES.items()
     }
     title = "CPU time of a record while threads record at once"
     part.plot("record-threads", title, lines=lines, x="threads", y="ns", log="xy")

@@ -34,9 +34,9 @@ def interval(values: list[float]) -> tuple[float, float]:
     return cuts[0], cuts[-1]
 
 
-def point(x: float, values: list[float]) -> list[float]:
-    """What a plot has at x: the median and its interval."""
-    return [x, median(values), *interval(values)]
+def point(values: list[float]) -> list[float]:
+    """What a plot has of them: the median and its interval."""
+    return [median(values), *interval(values)]
 
 
 def spread(values: list[float]) -> str:
