@@ -87,6 +87,7 @@ soak: lib receiver ## record for MINUTES while everything fails, and account for
 .PHONY: lint
 lint: $(NOX) $(CARGO_DENY) ## format, lints, docs, licences, types, shell
 	$(CARGO) fmt --all --check
+	$(CARGO) fmt --check --manifest-path benches/rust/Cargo.toml
 	$(CARGO) clippy --workspace --all-targets --locked -- -D warnings
 	RUSTDOCFLAGS='-D warnings' $(CARGO) doc --workspace --no-deps --locked
 	$(CARGO_DENY) --all-features --locked check --hide-inclusion-graph licenses bans sources

@@ -11,8 +11,18 @@ import time
 
 from programs import ROOT
 
-# As the page has them; those that need Python packages have an environment of their own.
-PARTS = ("record", "growth", "sender", "python", "node", "go", "nginx", "load")
+# As the page has them.
+PARTS = {
+    "record": "C and Rust: a record",
+    "growth": "A record while things grow",
+    "sender": "The sender",
+    "python": "Python",
+    "node": "Node",
+    "go": "Go",
+    "nginx": "nginx",
+    "load": "Servers under load",
+}
+# Those that need Python packages have an environment of their own.
 PACKAGES = ("sender", "python", "load")
 SCRIPTS = {"nginx": ROOT / "benches" / "nginx.py"}
 NOX = str(ROOT / ".tools" / "venv" / "bin" / "nox")
@@ -28,7 +38,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("part", nargs="*", help=f"of {', '.join(PARTS)}")
     wanted = parser.parse_args().part
-    if unknown := set(wanted) - set(PARTS):
+    if unknown := set(wanted) - PARTS.keys():
         parser.error(f"no such part: {', '.join(sorted(unknown))}")
     failed = []
     for part in PARTS:

@@ -14,7 +14,7 @@ import sys
 from dataclasses import dataclass
 
 import callgrind
-from bench_record import allocations
+from bench_record import FUNCTIONS, allocations, counted
 from part import first_line, toolchain
 from programs import BENCHES, ROOT, Failure, compiled
 from table import Row
@@ -23,7 +23,6 @@ from tally import IN_CI
 BASELINE = BENCHES / "baseline.json"
 SAME, ELSEWHERE = 1.05, 1.25
 REQUESTS = (1_000, 3_000)
-REPEATED = 3
 # Make's own: no name from the PATH.
 PYTHON = ROOT / ".tools" / "venv" / "bin" / "python"
 
@@ -39,20 +38,9 @@ class Count:
 
 
 def of_record() -> list[Count]:
-    program = str(compiled("record"))
-
-    def calls(count: int) -> list[str]:
-        return [program, "count", str(count)]
-
-    def per_call(*options: str) -> float:
-        """The least of some: waiting for the sender's threads only adds."""
-        counted = (callgrind.per_call(calls, *options)[1] for _ in range(REPEATED))
-        return min(counted)
-
-    reference, record = (
-        per_call(*callgrind.inside(name)) for name in ("reference_record", "malti_record")
-    )
-    rest = per_call() - reference - record
+    program = compiled("record")
+    reference, record = (counted(program, *callgrind.inside(name)) for name in FUNCTIONS)
+    rest = counted(program) - reference - record
     return [
         Count("malti_record", record, "F", reference),
         Count("sender, per record", rest, "F", reference),

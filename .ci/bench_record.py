@@ -49,6 +49,9 @@ NAMES = {
     "prometheus": "prometheus histogram",
 }
 TROUBLE_ROUNDS = 2
+# What callgrind is told to look into.
+FUNCTIONS = ("reference_record", "malti_record")
+REPEATED = 3
 
 
 def c_calls(program: Path, url: str) -> Iterator[Row]:
@@ -63,6 +66,23 @@ def c_calls(program: Path, url: str) -> Iterator[Row]:
     for permille, most in ((500, None), (990, None), (999, 3)):
         what = f"p{permille / 10:g} of one call"
         yield claim(what, NS, call[f"ours_{permille}"], "F", call[f"F_{permille}"], most)
+
+
+def counted(program: Path, *options: str) -> float:
+    """Instructions of a call from C: the least of some, for waiting for other threads only adds."""
+    runs = (callgrind.per_call(partial(counting, program), *options)[1] for _ in range(REPEATED))
+    return min(runs)
+
+
+def counting(program: Path, *arguments: object) -> list[str]:
+    return [str(program), "count", *map(str, arguments)]
+
+
+def c_instructions(program: Path) -> Iterator[Row]:
+    if not callgrind.missing():
+        reference, record = (counted(program, *callgrind.inside(name)) for name in FUNCTIONS)
+        ratio = f"{record / reference:.3g}"
+        yield Row("instructions of a call", f"{record:.0f}", f"F {reference:.0f}", ratio)
 
 
 def in_f(figures: dict[str, list[float]]) -> list[float]:
@@ -171,13 +191,9 @@ def rust_threads(part: Part, program: Path, url: str) -> None:
     part.plot("record-threads", title, lines=lines, x="threads", y="ns", log="xy")
 
 
-def counting(program: Path, name: str, calls: int) -> list[str]:
-    return [str(program), "count", name, str(calls)]
-
-
 def rust_rest(part: Part, program: Path, url: str) -> None:
     call = measure(program, "latency", url=url)
-    counted = not callgrind.missing()
+    with_counts = not callgrind.missing()
     columns = ("p50", "p99", "p99.9", "memory, waiting", "instructions")
     part.head("one call, from Rust", *columns)
     for name, text in NAMES.items():
@@ -188,7 +204,7 @@ def rust_rest(part: Part, program: Path, url: str) -> None:
                 found = measure(program, "memory", name, url=down)["bytes"]
             bytes_each = amount(found, BYTES)
         count = ""
-        if counted:
+        if with_counts:
             # As many as the buffer holds, and delivered at the end.
             command = partial(counting, program, name)
             own, _ = callgrind.per_call(command, calls=(5_000, 20_000))
@@ -216,7 +232,7 @@ def main() -> int:
         program = compiled("record")
         of_calls = (c_calls, trouble, durable, idle)
         part.each(partial(one, program, url) for one in of_calls)
-        part.each([partial(memory, url), size, writer])
+        part.each([partial(c_instructions, program), partial(memory, url), size, writer])
         with part.trying():
             rust = rust_program()
             part.each([partial(rust_calls, rust, url)])

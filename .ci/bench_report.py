@@ -3,10 +3,12 @@
 import importlib
 import json
 import sys
+import textwrap
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+from bench import PARTS
 from part import COLUMNS
 from programs import BUILT, ROOT
 
@@ -17,17 +19,6 @@ STYLE = {"svg.hashsalt": "libmalti", "svg.fonttype": "none", "font.size": 9}
 
 PAGE = ROOT / "docs" / "benchmarks.md"
 PLOTS = ROOT / "docs" / "benchmarks"
-# In the order of the page.
-PARTS = {
-    "record": "A record, from C and from Rust",
-    "growth": "A record while things grow",
-    "sender": "The sender",
-    "python": "Python",
-    "node": "Node",
-    "go": "Go",
-    "nginx": "nginx",
-    "load": "Servers under load",
-}
 # What was to be reached: part, row and how its baseline begins.
 TARGETS = (
     ("record", "malti_record, 1 thread", "F"),
@@ -66,6 +57,11 @@ delivered.
 Found = dict[str, Any]
 
 
+def filled(paragraph: str) -> str:
+    """Over lines of the length that the other pages have."""
+    return textwrap.fill(paragraph, 110, break_long_words=False, break_on_hyphens=False)
+
+
 def table(columns: list[str], rows: list[list[str]]) -> list[str]:
     width = max(len(cells) for cells in [columns, *rows])
     lines = [columns, ["---"] * width, *rows]
@@ -78,8 +74,8 @@ def target_row(found: dict[str, Found], part: str, what: str, baseline: str) -> 
         if row["what"] == what and row["baseline"].startswith(baseline) and row["target"]:
             verdict = "met" if row["met"] else "**missed**"
             cells = [row[name] for name in ("figure", "baseline", "ratio", "target")]
-            return [f"{PARTS[part].partition(',')[0]}: {what}", *cells, verdict]
-    return [f"{PARTS[part].partition(',')[0]}: {what}", "not measured", "", "", "", ""]
+            return [f"{PARTS[part].partition(':')[0]}: {what}", *cells, verdict]
+    return [f"{PARTS[part].partition(':')[0]}: {what}", "not measured", "", "", "", ""]
 
 
 def targets(found: dict[str, Found]) -> list[str]:
@@ -96,8 +92,11 @@ def machine(found: dict[str, Found]) -> list[str]:
         text = "; ".join(f"{key} {value}" for key, value in part["machine"].items() if value)
         kinds.setdefault(text, []).append(name)
     if len(kinds) == 1:
-        return [f"Measured on: {next(iter(kinds))}."]
-    return [f"{', '.join(names)}: measured on {text}.\n" for text, names in kinds.items()]
+        return [filled(f"Measured on: {next(iter(kinds))}."), ""]
+    lines = []
+    for text, names in kinds.items():
+        lines += [filled(f"{', '.join(names)}: measured on {text}."), ""]
+    return lines
 
 
 def whiskers(points: Iterable[list[float]]) -> tuple[list[float], list[list[float]]]:
@@ -143,10 +142,10 @@ def draw(plot: Found, path: Path) -> None:
 
 
 def section(name: str, part: Found) -> list[str]:
-    lines = [f"## {PARTS[name]}", "", part["method"], ""]
+    lines = [f"## {PARTS[name]}", "", filled(part["method"]), ""]
     versions = ", ".join(f"{key} {value}" for key, value in part["versions"].items())
     took = f"Measured on {part['date']}, in {part['seconds']} s."
-    lines += [f"{took} {versions}." if versions else took, ""]
+    lines += [filled(f"{took} {versions}." if versions else took), ""]
     for grid in part["grids"]:
         if not grid["rows"]:
             continue
@@ -175,7 +174,8 @@ def main() -> int:
             found[name] = json.loads(path.read_text())
     for old in PLOTS.glob("*.svg"):
         old.unlink()
-    lines = [HEAD.format(parts=", ".join(PARTS)), *machine(found), "", *targets(found), ""]
+    head = HEAD.format(parts=", ".join(PARTS)).split("\n\n")
+    lines = ["\n\n".join(map(filled, head)), "", *machine(found), *targets(found), ""]
     for name, part in found.items():
         lines += section(name, part)
     PAGE.write_text("\n".join(lines).rstrip() + "\n")

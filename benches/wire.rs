@@ -9,7 +9,6 @@
 use std::hint::black_box;
 use std::time::{Duration, Instant};
 
-use criterion::{Criterion, Throughput};
 use malti::record::RawRecord;
 use malti::wire::Writer;
 use serde::Serialize;
@@ -129,20 +128,6 @@ fn main() {
     if let Some(passes) = passes() {
         return (0..passes).for_each(|_| ours(&mut a, &mut writer, &raw));
     }
-
-    let mut criterion = Criterion::default()
-        .warm_up_time(Duration::from_millis(500))
-        .measurement_time(Duration::from_secs(2))
-        .configure_from_args();
-    let mut group = criterion.benchmark_group("wire");
-    group.throughput(Throughput::Elements(RECORDS as u64));
-    group.bench_function("ours", |bench| {
-        bench.iter(|| ours(&mut a, &mut writer, &raw))
-    });
-    group.bench_function("serde_json", |bench| {
-        bench.iter(|| serde_json(&mut b, &baseline))
-    });
-    group.finish();
 
     // Rounds that alternate, each in the other order: whatever else the machine does meets both alike.
     for round in 0..ROUNDS {
