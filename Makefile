@@ -48,6 +48,10 @@ lib: $(TOOLCHAIN) ## build the shared and the static library into target/release
 go-lib: lib ## make the archive that the Go binding links
 	@$(PYTHON) .ci/go_archive.py
 
+.PHONY: go-libs
+go-libs: $(NOX) $(TOOLCHAIN) ## make those of each Linux, for a release of the Go modules
+	@$(NOX) --session go_libs
+
 .PHONY: receiver
 receiver: $(TOOLCHAIN) ## build the command-line tool `malti`, with the receiver in it
 	$(CARGO) build --locked --release --package malti-cli
@@ -108,7 +112,7 @@ bench-node: receiver lib ## measure the Node binding beside other middlewares, i
 	@$(PYTHON) .ci/bench_node.py
 
 .PHONY: bench-go
-bench-go: receiver lib ## measure the Go binding beside cgo calls and otelhttp
+bench-go: receiver lib ## measure the Go binding beside cgo calls, and beside OpenTelemetry in each router
 	@$(PYTHON) .ci/bench_go.py
 
 .PHONY: bench-nginx

@@ -264,7 +264,17 @@ def dist(session: nox.Session) -> None:
 
 
 @nox.session
+def go_libs(session: nox.Session) -> None:
+    """Makes the archives that a release of the Go modules has in it."""
+    install(session, "cross")
+    # Of each machine musl's first, whose Rust has the unwinder that all of them get.
+    for target in sorted((target for target in TARGETS if "linux" in target), reverse=True):
+        built = build(session, target)[0].parent
+        session.run("python", ".ci/go_archive.py", target, str(built))
+
+
+@nox.session
 def packages(session: nox.Session) -> None:
-    """Tests of what `wheels` and `dist` built, and of the sdist: they take minutes."""
+    """Tests of what `wheels`, `dist` and `go_libs` built, and of the sdist: they take minutes."""
     install(session, "cross")
     pytest(session, "bindings/python/tests/long_*.py", "tests/dist/long_*.py")

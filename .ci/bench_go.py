@@ -4,6 +4,9 @@ What is compared is measured in turn, there and back (ours, theirs, theirs, ours
 gives a pair. A claim is the median of the pairs' ratios, and it holds if the whole 95 % interval of
 that median does. A figure counts only if every record was delivered. What cannot be measured fails
 the run; a missed target is printed.
+
+A request is answered in the process, without a connection. A middleware's cost is what the request
+takes longer than one that the bare router answers in the same turn.
 """
 
 import json
@@ -13,12 +16,15 @@ import signal
 import subprocess
 import sys
 import tempfile
+from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import go
+import go_archive
 from part import COLUMNS, Part, first_line
 from programs import BENCHES, BUILD_SECONDS, Failure, receiver, run
-from table import NS, US, Row, claim
+from table import NS, US, Row, amount, claim, point
 
 METHOD = """
 A call or a request (answered in the process, without a connection) is timed by the clock in turns,
@@ -28,6 +34,13 @@ drops them, which is in its favour.
 """
 FOLDER = BENCHES / "go"
 WIDTHS = (26, 10, 32, 24, 7)
+# What a record stands beside, and how much of that it may cost.
+PEERS = {
+    "empty cgo call": 2,
+    "C strings": 1 / 4,
+    "OpenTelemetry span": 1,
+    "prometheus histogram": 1,
+}
 
 
 def versions() -> dict[str, str]:
@@ -39,13 +52,32 @@ def versions() -> dict[str, str]:
 
 
 def built(folder: Path) -> str:
+    """The program with the archive, as users link it."""
+    go_archive.native()
     program = folder / "bench"
-    command = ["go", "build", "-tags", "malti_dev", "-o", str(program), "."]
     env = {**os.environ, **go.ENVIRONMENT}
+    command = ["go", "build", "-o", str(program), "."]
     done = subprocess.run(command, cwd=FOLDER, env=env, timeout=BUILD_SECONDS)
     if done.returncode:
         raise Failure("benches/go does not build")
     return str(program)
+
+
+def added(times: dict[str, list[float]], subject: str) -> list[float]:
+    """What a subject costs beside the bare router, turn by turn."""
+    return [time - bare for time, bare in zip(times[subject], times["bare"])]
+
+
+def record(times: dict[str, list[float]], allocations: float) -> Iterator[Row]:
+    for name, most in PEERS.items():
+        yield claim("record", NS, times["libmalti"], name, times[name], most)
+    yield Row("allocations of a record", f"{allocations:g}", "", "", "0", allocations, 0)
+
+
+def router(name: str, times: dict[str, list[float]]) -> Iterator[Row]:
+    ours = added(times, "libmalti")
+    for peer in sorted(times.keys() - {"bare", "libmalti"}):
+        yield claim(f"request, {name}", US, ours, peer, added(times, peer), 1)
 
 
 def main() -> int:
@@ -53,22 +85,23 @@ def main() -> int:
     signal.signal(signal.SIGTERM, lambda *_: sys.exit("bench-go: ended by a signal"))
     if problem := go.lacking():
         sys.exit(f"bench-go: {problem} is missing")
-    try:
-        with tempfile.TemporaryDirectory() as folder, receiver() as url:
-            found = json.loads(run([built(Path(folder))], url))
-    except Failure as error:
-        sys.exit(f"bench-go: {error}")
     part = Part("go", METHOD, *WIDTHS)
     part.versions = versions()
     part.head(*COLUMNS)
-    for what, unit, ours, named, theirs, most in (
-        ("record", NS, "record", "empty cgo call", "empty", 2),
-        ("record", NS, "again", "C strings", "strings", 1 / 4),
-        ("middleware, net/http", US, "middleware", "otelhttp", "otelhttp", 1),
-    ):
-        part.add(claim(what, unit, found[ours], named, found[theirs], most))
-    (count,) = found["allocations"]
-    part.add(Row("allocations of a record", f"{count:g}", "", "", "0", count, 0))
+    with part.trying(), tempfile.TemporaryDirectory() as folder, receiver() as url:
+        found = json.loads(run([built(Path(folder)), "measure"], url))
+        part.each([partial(record, found["Record"], found["Allocations"])])
+        part.each(partial(router, row["Router"], row["Times"]) for row in found["Routers"])
+        part.head("one line more, per request", "adds", "to")
+        bars = {}
+        for row in found["Routers"]:
+            times = row["Times"]
+            costs = added(times, "libmalti")
+            part.cells(row["Router"], amount(costs, US), amount(times["bare"], US))
+            for subject in sorted(times.keys() - {"bare"}):
+                costs = [cost / 1000 for cost in added(times, subject)]
+                bars[f"{row['Router']}, {subject}"] = point(costs)
+        part.plot("go-request", "Go: what a request costs more", bars=bars, y="µs")
     return part.close()
 
 

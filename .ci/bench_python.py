@@ -22,19 +22,21 @@ from programs import BENCHES, ROOT, Failure, nobody, receiver, run
 from table import BYTES, MS, NS, US, Row, amount, claim, point
 
 METHOD = """
-Each measure is taken in three processes, 15 rounds in each; what is compared takes turns, and the
-ratio is the median of the pairs' ratios with the 95 % interval of that median. Times are CPU time
-of the thread that records or serves; for the whole process all its threads count, until everything
-has left it. A request is made in the process, without a server, and what a middleware adds is its
-request less that of the bare application, measured before it and after it. apitally and Sentry
-instrument FastAPI in the whole process, so theirs are beside bare applications in other processes.
-What OpenTelemetry, apitally and Sentry send goes nowhere, which is in their favour. Of the
-frameworks below, the quickest of some rounds counts, each in a process of its own; aiohttp and
+Each measure is taken in two or three processes, 15 rounds in each; what is compared takes turns,
+and the ratio is the median of the pairs' ratios with the 95 % interval of that median. Times are
+CPU time of the thread that records or serves; for the whole process all its threads count, until
+everything has left it. A request is made in the process, without a server, and what a middleware
+adds is its request less that of the bare application, measured before it and after it. apitally and
+Sentry instrument FastAPI in the whole process, so theirs are beside bare applications in other
+processes. What OpenTelemetry, apitally and Sentry send goes nowhere, which is in their favour. Of
+the frameworks below, the quickest of some rounds counts, each in a process of its own; aiohttp and
 Sanic are asked over loopback.
 """
 FOLDER = BENCHES / "python"
 SOURCES = ROOT / "bindings" / "python" / "src"
 PROCESSES = 3
+# Of what takes longest.
+SLOW = 2
 IMPORTS = 9
 WIDTHS = (26, 10, 45, 22, 7)
 REFERENCE = "malti-telemetry 1.0.4"
@@ -106,7 +108,7 @@ def record(url: str) -> Iterator[Row]:
 
 
 def latency(part: Part, url: str) -> None:
-    found = several(url, "latency")
+    found = several(url, "latency", times=1)
     part.head("one call of record", "p50", "p99", "p99.9")
     for name, text in (("ours", "libmalti"), ("reference", REFERENCE), *zip(RECORDERS, RECORDERS)):
         part.cells(text, *(amount(found[f"{name}_{p}"], NS) for p in (500, 990, 999)))
@@ -166,11 +168,11 @@ def asgi(url: str) -> Iterator[Row]:
 
 def fastapi(part: Part, url: str) -> None:
     """What each adds to a request, on its thread and in the whole process."""
-    found = several(url, "fastapi")
+    found = several(url, "fastapi", times=SLOW)
     # These are in processes of their own, beside the bare one in others.
-    alone = several(url, "everywhere", "bare")
+    alone = several(url, "everywhere", "bare", times=SLOW)
     for name in EVERYWHERE:
-        for figure, values in several(url, "everywhere", name).items():
+        for figure, values in several(url, "everywhere", name, times=SLOW).items():
             bare = alone[figure.replace(name, "bare")]
             found[figure] = [whole - without for whole, without in zip(values, bare)]
     for kind, suffix in (("request, FastAPI", ""), ("the same, whole process", ", process")):
@@ -187,7 +189,7 @@ def fastapi(part: Part, url: str) -> None:
 
 def framework(url: str, name: str) -> tuple[str, ...]:
     bare, recorded = (
-        min(several(url, "framework", name, how)["ns"]) for how in ("bare", "recorded")
+        min(several(url, "framework", name, how, times=SLOW)["ns"]) for how in ("bare", "recorded")
     )
     added = recorded - bare
     if added <= 0:

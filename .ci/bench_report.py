@@ -141,6 +141,10 @@ def draw(plot: Found, path: Path) -> None:
     path.write_text("\n".join(lines) + "\n")
 
 
+def first_heading(page: Path) -> str:
+    return page.read_text().partition("\n")[0].strip("# ")
+
+
 def section(name: str, part: Found) -> list[str]:
     lines = [f"## {PARTS[name]}", "", filled(part["method"]), ""]
     versions = ", ".join(f"{key} {value}" for key, value in part["versions"].items())
@@ -158,6 +162,9 @@ def section(name: str, part: Found) -> list[str]:
     for plot in part["plots"]:
         draw(plot, PLOTS / f"{plot['name']}.svg")
         lines += [f"![{plot['title']}](benchmarks/{plot['name']}.svg)", ""]
+    more = PAGE.with_name(f"benchmarks-{name}.md")
+    if more.is_file():
+        lines += [f"More: [{first_heading(more)}]({more.name}).", ""]
     for failure in part["failures"]:
         lines += [f"Not measured: {failure.splitlines()[0]}", ""]
     return lines

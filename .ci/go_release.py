@@ -1,24 +1,31 @@
-"""Uses the assembled Go module as its users do: from a module proxy, in a program elsewhere."""
+"""Uses the assembled Go modules as their users do: from a module proxy, in a program elsewhere."""
 
 import os
 import shutil
 import subprocess
 from pathlib import Path
 
+import go_archive
 import go_module
+import tree
 
 ROOT = Path(__file__).resolve().parent.parent
 RELEASE = ROOT / "target" / "release"
-VERSION = "v0.1.0"
+APPS = ROOT / "tests" / "conformance" / "apps" / "go"
 PROGRAM = """\
 package main
 
 import (
 	"context"
 	"fmt"
+	"net/http"
+	"net/http/httptest"
 	"os"
 
+	"github.com/go-chi/chi/v5"
+
 	malti "github.com/libmalti/malti-go"
+	maltichi "github.com/libmalti/malti-go/chi"
 )
 
 func main() {
@@ -27,6 +34,10 @@ func main() {
 		return
 	}
 	malti.Record(malti.Request{Method: "GET", Endpoint: "/users/{id}", Status: 200})
+	router := chi.NewRouter()
+	router.Use(maltichi.Middleware)
+	router.Get("/", func(http.ResponseWriter, *http.Request) {})
+	router.ServeHTTP(httptest.NewRecorder(), httptest.NewRequest("GET", "/", nil))
 	fmt.Println(malti.Shutdown(context.Background()), malti.Stats().Sent)
 }
 """
@@ -51,7 +62,7 @@ pub extern "C" fn other_catches(index: usize) -> i32 {
     std::panic::catch_unwind(|| vec![1, 2, 3][index]).unwrap_or(-1)
 }
 """
-FINE = "<nil> 1"
+FINE = "<nil> 2"
 
 
 class Consumer:
@@ -98,16 +109,17 @@ class Consumer:
 
 
 def proxied(folder: Path) -> list[str]:
-    """a program outside gets the module from a proxy"""
-    tree = folder / "module"
-    go_module.assemble(tree)
-    go_module.publish(tree, folder / "proxy", VERSION)
+    """a program outside gets the modules from a proxy"""
+    module = folder / "module"
+    go_module.assemble(module, partly=True)
+    go_module.publish(module, folder / "proxy")
     consumer = folder / "consumer"
     consumer.mkdir()
     (consumer / "main.go").write_text(PROGRAM)
     (consumer / "go.mod").write_text("module example.org/consumer\n\ngo 1.25\n")
     outside = Consumer(consumer)
-    return outside.go("get", f"{go_module.NAME}@{VERSION}") or outside.built()
+    wanted = [f"{name}@{go_module.release()}" for name in (go_module.NAME, f"{go_module.NAME}/chi")]
+    return outside.go("get", *wanted) or outside.built()
 
 
 def vendored(folder: Path) -> list[str]:
@@ -135,28 +147,55 @@ def dynamic(folder: Path) -> list[str]:
     return outside.built("-tags", "malti_dynamic", **env)
 
 
+def other(folder: Path, target: str) -> Path:
+    """Puts another Rust library for that target beside a program in this folder, which calls it."""
+    (folder / "both.go").write_text(BOTH)
+    source, archive = folder / "other.rs", folder / "libother.a"
+    source.write_text(OTHER)
+    command = ["rustc", "-O", "--crate-type", "staticlib", "--target", target, "-o", str(archive)]
+    # In the folder whose toolchain file counts.
+    subprocess.run([*command, str(source)], cwd=ROOT, check=True)
+    return archive
+
+
 def beside_another(folder: Path) -> list[str]:
     """the same with another Rust library in the program"""
     consumer = folder / "consumer"
-    source = folder / "other.rs"
-    source.write_text(OTHER)
-    compiler = ["rustc", "-O", "--crate-type", "staticlib", "-o", str(consumer / "libother.a")]
-    # In the folder whose toolchain file counts.
-    done = subprocess.run([*compiler, str(source)], cwd=ROOT, capture_output=True, text=True)
-    if done.returncode:
-        return [done.stderr]
-    (consumer / "both.go").write_text(BOTH)
+    other(consumer, tree.native())
+    return Consumer(consumer).built()
+
+
+def catching(folder: Path) -> list[str]:
+    """a library that was made an archive as ours is catches a panic"""
+    consumer = folder / "consumer"
+    archive = other(consumer, tree.native())
+    machine = tree.native().split("-")[0]
+    archive.write_bytes(go_archive.merged(machine, archive, ["other_catches"]))
+    # Go does not look at an archive when it decides whether to link anew.
+    (consumer / "both.go").write_text(BOTH + "\n// Merged.\n")
     return Consumer(consumer).built()
 
 
 def without_archive(folder: Path) -> list[str]:
     """a checkout without the archive names the command that makes it"""
-    tree = folder / "module"
-    for archive in tree.glob("lib/*/*"):
+    module = folder / "module"
+    for archive in module.glob("lib/*/*"):
         if archive.name != "lib.go":
             archive.unlink()
-    problems = Consumer(tree).go("build", ".")
+    problems = Consumer(module).go("build", ".")
     return [] if problems and "make go-lib" in problems[0] else [f"go build said {problems}"]
 
 
-CHECKS = [proxied, vendored, without_cgo, dynamic, beside_another, without_archive]
+def every_adapter(folder: Path) -> list[str]:
+    """programs outside with each router's adapter, from a proxy and vendored"""
+    apps = folder / "apps"
+    shutil.copytree(APPS, apps)
+    subprocess.run(["go", "mod", "download"], cwd=APPS, check=True)
+    go_module.pin(apps)
+    outside = Consumer(apps)
+    problems = outside.go("build", "./...") or outside.go("mod", "vendor")
+    return problems or outside.go("build", "-mod=vendor", "./...", GOFLAGS="", GOPROXY="off")
+
+
+CHECKS = [proxied, vendored, without_cgo, dynamic, beside_another, catching, without_archive]
+LONG_CHECKS = [*CHECKS, every_adapter]

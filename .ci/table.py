@@ -49,7 +49,8 @@ def spread(values: list[float]) -> str:
 
 def amount(values: list[float], unit: tuple[float, str]) -> str:
     scale, name = unit
-    return f"{median(values) / scale:.3g} {name}"
+    figure = median(values) / scale
+    return f"{figure:,.0f} {name}" if abs(figure) >= 1000 else f"{figure:.3g} {name}"
 
 
 def claim(

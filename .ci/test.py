@@ -54,7 +54,8 @@ def go_part(long: bool) -> Tally:
 def python(long: bool) -> Tally:
     for old in REPORTS.glob("python-*.xml"):
         old.unlink()
-    long_sessions = ["test_all", "test_old", "test_other", "wheels", "dist", "packages"]
+    long_sessions = ["test_all", "test_old", "test_other", "wheels", "dist"]
+    long_sessions += ["go_libs", "packages"]
     sessions = long_sessions if long else ["test"]
     status = stream([str(NOX), "--session", *sessions])
     tally = Tally("python")

@@ -2,7 +2,6 @@ package main
 
 /*
 #cgo CFLAGS: -I${SRCDIR}/../../include
-#cgo LDFLAGS: -L${SRCDIR}/../../target/release -lmalti
 #include <stdlib.h>
 #include "malti.h"
 

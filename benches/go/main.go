@@ -1,20 +1,17 @@
-// Measures the Go binding beside an empty cgo call, C strings and otelhttp: prints nanoseconds a call,
-// in pairs (ours, theirs, theirs, ours), as JSON.
+// What the Go binding costs. `measure` sets it beside other calls and its middleware beside others, and prints
+// nanoseconds a call as JSON, each list a turn. `serve` answers requests until standard input ends.
 package main
 
 import (
 	"context"
 	"encoding/json"
+	"iter"
 	"log"
-	"net/http"
-	"net/http/httptest"
 	"os"
 	"testing"
 	"time"
 
 	malti "github.com/libmalti/malti-go"
-	"go.opentelemetry.io/contrib/instrumentation/net/http/otelhttp"
-	"go.opentelemetry.io/otel/sdk/trace"
 )
 
 const (
@@ -26,10 +23,6 @@ const (
 var request = malti.Request{
 	Method: "GET", Endpoint: "/users/{user_id}", Status: 200, Duration: 12 * time.Microsecond, Consumer: "mobile-app",
 }
-
-func ours() { _ = malti.Record(request) }
-
-func theirs() { withStrings(request.Method, request.Endpoint, request.Consumer) }
 
 // took is the time of one call, and delivers afterwards what it recorded.
 func took(count int, call func()) float64 {
@@ -44,63 +37,70 @@ func took(count int, call func()) float64 {
 	return float64(elapsed.Nanoseconds()) / float64(count)
 }
 
-// pairs are the times of two, in turn.
-func pairs(count int, a, b func()) (first, second []float64) {
-	took(count, a)
-	took(count, b)
-	for range turns / 2 {
-		first, second = append(first, took(count, a)), append(second, took(count, b))
-		last := took(count, b)
-		first, second = append(first, took(count, a)), append(second, last)
+// compared are the times of several, in turn: there and back, so that whatever else the machine does
+// meets all alike.
+func compared(count int, all ...func()) [][]float64 {
+	times := make([][]float64, len(all))
+	for turn := range turns + 1 {
+		for i := range all {
+			if turn%2 == 1 {
+				i = len(all) - 1 - i
+			}
+			// The first turn warms up.
+			if time := took(count, all[i]); turn > 0 {
+				times[i] = append(times[i], time)
+			}
+		}
 	}
-	return first, second
+	return times
 }
 
-// writer takes an answer and keeps nothing of it.
-type writer struct{ header http.Header }
-
-func (w writer) Header() http.Header            { return w.header }
-func (w writer) Write(body []byte) (int, error) { return len(body), nil }
-func (w writer) WriteHeader(int)                {}
-
-func serve(handler http.Handler) func() {
-	w := writer{http.Header{}}
-	r := httptest.NewRequest("GET", "/users/7?x=1", nil)
-	r.Header.Set("X-Consumer-Id", "mobile-app")
-	return func() { handler.ServeHTTP(w, r) }
+func byName(count int, subjects iter.Seq2[string, func()]) map[string][]float64 {
+	var names []string
+	var all []func()
+	for name, call := range subjects {
+		names, all = append(names, name), append(all, call)
+	}
+	found := map[string][]float64{}
+	for i, times := range compared(count, all...) {
+		found[names[i]] = times
+	}
+	return found
 }
 
-// exporter drops the spans: a batch costs what it costs up to there.
-type exporter struct{}
+type found struct {
+	// Record has the times of a call, by what keeps it.
+	Record      map[string][]float64
+	Allocations float64
+	Routers     []measured
+}
 
-func (exporter) ExportSpans(context.Context, []trace.ReadOnlySpan) error { return nil }
-func (exporter) Shutdown(context.Context) error                          { return nil }
+// measured are the times of a request, by what is before the router.
+type measured struct {
+	Router string
+	Times  map[string][]float64
+}
 
 func main() {
+	if len(os.Args) == 3 && os.Args[1] == "serve" {
+		listen(os.Args[2])
+	} else {
+		measure()
+	}
+}
+
+func measure() {
 	if err := malti.Init(malti.Config{ServiceName: "bench", BatchInterval: time.Hour}); err != nil {
 		log.Fatal(err)
 	}
-	mux := http.NewServeMux()
-	mux.HandleFunc("GET /users/{user_id}", func(w http.ResponseWriter, _ *http.Request) { w.Write([]byte("{}")) })
-	provider := trace.NewTracerProvider(trace.WithBatcher(exporter{}))
-	other := otelhttp.NewHandler(mux, "bench", otelhttp.WithTracerProvider(provider))
-
-	found := map[string][]float64{}
-	found["record"], found["empty"] = pairs(calls, ours, empty)
-	found["again"], found["strings"] = pairs(calls, ours, theirs)
-	found["allocations"] = []float64{testing.AllocsPerRun(calls, ours)}
-	bare := serve(mux)
-	// Both above the same mux alone, measured beside each.
-	a, without := pairs(requests, serve(malti.Middleware(mux)), bare)
-	b, alone := pairs(requests, serve(other), bare)
-	for i := range a {
-		found["middleware"] = append(found["middleware"], a[i]-without[i])
-		found["otelhttp"] = append(found["otelhttp"], b[i]-alone[i])
+	found := found{Record: byName(calls, recorders()), Allocations: testing.AllocsPerRun(calls, ours)}
+	for _, router := range routers {
+		found.Routers = append(found.Routers, measured{router.name, byName(requests, router.subjects())})
 	}
 	if err := malti.Shutdown(context.Background()); err != nil {
 		log.Fatal(err)
 	}
-	if ledger := malti.Stats(); ledger.Sent != ledger.Recorded {
+	if ledger := malti.Stats(); ledger.Sent != ledger.Recorded || ledger.Filtered > 0 {
 		log.Fatal("not all was delivered: ", ledger)
 	}
 	_ = json.NewEncoder(os.Stdout).Encode(found)

@@ -7,13 +7,22 @@ package malti
 #include <string.h>
 #include "malti.h"
 
-#cgo noescape malti_record_n
-#cgo nocallback malti_record_n
+#cgo noescape malti_go_record
+#cgo nocallback malti_go_record
 #cgo noescape malti_go_request
 #cgo nocallback malti_go_request
 #cgo noescape malti_normalize_route
 #cgo nocallback malti_normalize_route
 #cgo nocallback malti_flush_wait
+
+// Without a result, for which cgo would look where Go's stack is before and after.
+static void malti_go_record(const char *method, size_t method_len, const char *endpoint, size_t endpoint_len,
+	int32_t status, uint64_t response_time_us, const char *consumer, size_t consumer_len,
+	const char *context, size_t context_len, int64_t created_at_unix_us, int32_t *result)
+{
+	*result = malti_record_n(method, method_len, endpoint, endpoint_len, status, response_time_us, consumer, consumer_len,
+		context, context_len, created_at_unix_us);
+}
 
 // What is cut off beyond this, the library would not keep either.
 enum { MALTI_GO_FIELD = 2001 };
@@ -24,7 +33,7 @@ static size_t malti_go_length(const char *text, int32_t whole)
 }
 
 // Asks who called and records, so that a request is one call from Go.
-static int32_t malti_go_request(const char *method, size_t method_len, const char *endpoint, size_t endpoint_len,
+static void malti_go_request(const char *method, size_t method_len, const char *endpoint, size_t endpoint_len,
 	int32_t status, uint64_t response_time_us, const char *consumer, size_t consumer_len,
 	const char *context, size_t context_len, const char *headers, size_t headers_len,
 	const char *query, size_t query_len, const char *peer, size_t peer_len)
@@ -36,7 +45,7 @@ static int32_t malti_go_request(const char *method, size_t method_len, const cha
 		context = what;
 		context_len = malti_go_length(what, malti_resolve_context(NULL, headers, headers_len, what, sizeof what));
 	}
-	return malti_record_n(method, method_len, endpoint, endpoint_len, status, response_time_us, who, consumer_len,
+	malti_record_n(method, method_len, endpoint, endpoint_len, status, response_time_us, who, consumer_len,
 		context, context_len, 0);
 }
 */
@@ -101,12 +110,14 @@ func coreRecord(r *Request, us uint64, createdAt int64) int32 {
 	endpoint, endpointLen := pointer(r.Endpoint)
 	consumer, consumerLen := pointer(r.Consumer)
 	context, contextLen := pointer(r.Context)
-	return int32(C.malti_record_n(method, methodLen, endpoint, endpointLen, C.int32_t(statusNumber(r.Status)), C.uint64_t(us),
-		consumer, consumerLen, context, contextLen, C.int64_t(createdAt)))
+	var result C.int32_t
+	C.malti_go_record(method, methodLen, endpoint, endpointLen, C.int32_t(statusNumber(r.Status)), C.uint64_t(us),
+		consumer, consumerLen, context, contextLen, C.int64_t(createdAt), &result)
+	return int32(result)
 }
 
 // coreRequest finds out who called, where r does not say it, and records.
-func coreRequest(r *Request, us uint64, headers []byte, query, peer string) int32 {
+func coreRequest(r *Request, us uint64, headers []byte, query, peer string) {
 	method, methodLen := pointer(r.Method)
 	endpoint, endpointLen := pointer(r.Endpoint)
 	consumer, consumerLen := pointer(r.Consumer)
@@ -114,8 +125,8 @@ func coreRequest(r *Request, us uint64, headers []byte, query, peer string) int3
 	block := (*C.char)(unsafe.Pointer(unsafe.SliceData(headers)))
 	queryText, queryLen := pointer(query)
 	peerText, peerLen := pointer(peer)
-	return int32(C.malti_go_request(method, methodLen, endpoint, endpointLen, C.int32_t(statusNumber(r.Status)), C.uint64_t(us),
-		consumer, consumerLen, context, contextLen, block, C.size_t(len(headers)), queryText, queryLen, peerText, peerLen))
+	C.malti_go_request(method, methodLen, endpoint, endpointLen, C.int32_t(statusNumber(r.Status)), C.uint64_t(us),
+		consumer, consumerLen, context, contextLen, block, C.size_t(len(headers)), queryText, queryLen, peerText, peerLen)
 }
 
 // coreRoute is a pattern in normal form; false: there is no such dialect.

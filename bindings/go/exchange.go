@@ -46,8 +46,9 @@ type Exchange struct {
 	context.Context
 	source  Source
 	started time.Time
-	// headers are those that the rules read, as the library wants them.
+	// headers are those that the rules read, as the library wants them: in room, as long as they fit.
 	headers []byte
+	room    [96]byte
 	// left is when the client left, in nanoseconds since started; 0: it has not, so far as is known.
 	left atomic.Int64
 	// forget ends the watch for that.
@@ -94,7 +95,7 @@ func Begin(ctx context.Context, source Source) *Exchange {
 func begin(ctx context.Context, w *watch, source Source) *Exchange {
 	e := &Exchange{Context: ctx, source: source, started: time.Now()}
 	// Now: a handler may change them, in a goroutine of its own perhaps.
-	e.headers = source.block(w.headers)
+	e.headers = source.block(e.room[:0], w.headers)
 	e.source.Header = nil
 	if ctx.Done() != nil {
 		e.forget = context.AfterFunc(ctx, e.leave)
@@ -199,9 +200,8 @@ func (e *Exchange) End(status int, begun bool, recovered any) {
 	coreRequest(&request, micros(elapsed), e.headers, e.source.Query, e.source.Peer)
 }
 
-// block holds the headers of these names, as the library wants them: name NUL value NUL, and so on.
-func (s *Source) block(names []string) []byte {
-	var block []byte
+// block appends the headers of these names, as the library wants them: name NUL value NUL, and so on.
+func (s *Source) block(block []byte, names []string) []byte {
 	add := func(name, value string) {
 		// No server should let a NUL pass. Here it would begin another header.
 		if strings.IndexByte(value, 0) < 0 {

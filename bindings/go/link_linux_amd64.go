@@ -1,4 +1,4 @@
-//go:build cgo && !malti_dynamic && !malti_dev
+//go:build cgo && !musl && !malti_dynamic && !malti_dev
 
 package malti
 

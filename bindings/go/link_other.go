@@ -1,4 +1,4 @@
-//go:build cgo && !malti_dynamic && !malti_dev && !(linux && amd64)
+//go:build cgo && !malti_dynamic && !malti_dev && !(linux && (amd64 || arm64))
 
 package malti
 

@@ -12,7 +12,7 @@ func coreSetting(string) string { return "" }
 
 func coreRecord(*Request, uint64, int64) int32 { return statusNotRunning }
 
-func coreRequest(*Request, uint64, []byte, string, string) int32 { return statusNotRunning }
+func coreRequest(*Request, uint64, []byte, string, string) {}
 
 func coreRoute(_, pattern string) (string, bool) { return pattern, true }
 

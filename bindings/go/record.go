@@ -39,7 +39,11 @@ func Record(request Request) error {
 	if !request.Time.IsZero() {
 		createdAt = request.Time.UnixMicro()
 	}
-	return errorOf(coreRecord(&request, micros(request.Duration), createdAt))
+	status := coreRecord(&request, micros(request.Duration), createdAt)
+	if status == statusOK {
+		return nil
+	}
+	return errorOf(status)
 }
 
 func micros(d time.Duration) uint64 { return uint64(max(d.Microseconds(), 0)) }

@@ -58,6 +58,7 @@ func TestRequests(t *testing.T) {
 		<-routertest.Gate
 		fmt.Fprintln(w, "two")
 	})
+	r.Get("/hijack", func(w http.ResponseWriter, _ *http.Request) { routertest.Hijack(w) })
 	r.Get("/left", func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() })
 	router := routertest.Router{Handler: r, Other: map[string]string{
 		"GET /files/a/b.txt": "GET /files/* 200 anonymous",

@@ -59,6 +59,10 @@ func TestRequests(t *testing.T) {
 		fmt.Fprintln(c.Response(), "two")
 		return nil
 	})
+	e.GET("/hijack", func(c *echo.Context) error {
+		routertest.Hijack(c.Response())
+		return nil
+	})
 	e.GET("/left", func(c *echo.Context) error {
 		<-c.Request().Context().Done()
 		return nil

@@ -7,6 +7,8 @@
 package maltifiber
 
 import (
+	"strings"
+
 	"github.com/gofiber/fiber/v3"
 
 	malti "github.com/libmalti/malti-go"
@@ -46,10 +48,23 @@ func record(c fiber.Ctx) (err error) {
 }
 
 func route(c fiber.Ctx) string {
-	if !c.Matched() {
+	if c.Matched() {
+		return c.FullPath()
+	}
+	if c.Response().StatusCode() != fiber.StatusMethodNotAllowed {
 		return ""
 	}
-	return c.FullPath()
+	// Fiber tells no route with its 405: the first that has the path, whatever its method.
+	config, path := c.App().Config(), c.Path()
+	if !config.StrictRouting {
+		path = strings.TrimRight(path, "/")
+	}
+	for _, route := range c.App().GetRoutes(true) {
+		if fiber.RoutePatternMatch(path, route.Path, config) {
+			return route.Path
+		}
+	}
+	return ""
 }
 
 // source copies what handlers could change before the end.

@@ -11,6 +11,7 @@ import (
 	"bufio"
 	"net"
 	"net/http"
+	"strings"
 
 	"github.com/gin-gonic/gin"
 
@@ -19,6 +20,9 @@ import (
 
 // Middleware is for [gin.Engine.Use], below [gin.Recovery]; what Gin itself answers, 404 and 405, passes
 // it too. Groups may have it as well: each request is recorded once. See [malti.Middleware].
+//
+// Gin tells no route with its 405. Where the engine itself is the server's handler, as by [gin.Engine.Run],
+// it is asked for one; else the endpoint is the path.
 func Middleware() gin.HandlerFunc { return record }
 
 func record(c *gin.Context) {
@@ -26,7 +30,7 @@ func record(c *gin.Context) {
 	e := malti.Begin(ctx, malti.HTTPSource(c.Request))
 	if e == nil {
 		c.Next()
-		malti.SetRoute(ctx, "gin", c.FullPath())
+		malti.SetRoute(ctx, "gin", route(c, c.Writer.Status()))
 		return
 	}
 	router := c.Writer
@@ -35,11 +39,11 @@ func record(c *gin.Context) {
 	defer func() {
 		recovered := recover()
 		c.Writer = router
-		e.Route("gin", c.FullPath())
 		status := w.Status()
 		if w.hijacked {
 			status = http.StatusSwitchingProtocols
 		}
+		e.Route("gin", route(c, status))
 		e.End(status, w.begun, recovered)
 		if recovered != nil {
 			panic(recovered)
@@ -91,3 +95,65 @@ func (w *writer) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 
 // Unwrap is for [http.ResponseController].
 func (w *writer) Unwrap() http.ResponseWriter { return w.ResponseWriter }
+
+func route(c *gin.Context, status int) string {
+	if path := c.FullPath(); path != "" || status != http.StatusMethodNotAllowed {
+		return path
+	}
+	server, _ := c.Request.Context().Value(http.ServerContextKey).(*http.Server)
+	if server == nil {
+		return ""
+	}
+	engine, _ := server.Handler.(*gin.Engine)
+	if engine == nil {
+		return ""
+	}
+	// None of the request's own method matches, or it would have been answered.
+	best := ""
+	for _, route := range engine.Routes() {
+		if matches(route.Path, c.Request.URL.Path) && (best == "" || before(route.Path, best)) {
+			best = route.Path
+		}
+	}
+	return best
+}
+
+// matches: a pattern of Gin's stands for this path.
+func matches(pattern, path string) bool {
+	for {
+		constant := strings.IndexAny(pattern, ":*")
+		if constant < 0 {
+			return pattern == path
+		}
+		if !strings.HasPrefix(path, pattern[:constant]) {
+			return false
+		}
+		pattern, path = pattern[constant:], path[constant:]
+		if pattern[0] == '*' {
+			return true
+		}
+		value := until(path, '/')
+		if value == 0 {
+			return false
+		}
+		pattern, path = pattern[until(pattern, '/'):], path[value:]
+	}
+}
+
+func until(text string, end byte) int {
+	if at := strings.IndexByte(text, end); at >= 0 {
+		return at
+	}
+	return len(text)
+}
+
+// before: of two patterns that match a path, Gin takes this one: a constant before a parameter, that
+// before a catch-all, where they first differ.
+func before(pattern, other string) bool {
+	for i := range min(len(pattern), len(other)) {
+		if pattern[i] != other[i] {
+			return strings.IndexByte(":*", pattern[i]) < strings.IndexByte(":*", other[i])
+		}
+	}
+	return false
+}

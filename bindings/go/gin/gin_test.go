@@ -52,11 +52,16 @@ func TestRequests(t *testing.T) {
 		<-routertest.Gate
 		fmt.Fprintln(c.Writer, "two")
 	})
+	r.GET("/hijack", func(c *gin.Context) { routertest.Hijack(c.Writer) })
 	r.GET("/left", func(c *gin.Context) { <-c.Request.Context().Done() })
-	// Gin tells no route with its 405.
-	router := routertest.Router{Handler: r, Other: map[string]string{
-		"DELETE /users/7":        "DELETE /users/7 405 anonymous",
-		"DELETE /api/v1/items/3": "DELETE /api/v1/items/3 405 anonymous",
+	// Of those that match, Gin takes the one with the earlier constant.
+	r.GET("/users/me", fine)
+	r.PUT("/users/:user_id/*rest", fine)
+	router := routertest.Router{Handler: r, More: map[string]string{
+		"DELETE /users/me":     "DELETE /users/me 405 anonymous",
+		"DELETE /users/me/a/b": "DELETE /users/{user_id}/{rest} 405 anonymous",
+		"DELETE /files/a/b":    "DELETE /files/{path} 405 anonymous",
+		"DELETE /users/":       "DELETE /users/ 404 anonymous",
 	}}
 	router.Run(t)
 }

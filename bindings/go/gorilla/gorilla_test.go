@@ -53,6 +53,7 @@ func TestRequests(t *testing.T) {
 		<-routertest.Gate
 		fmt.Fprintln(w, "two")
 	})
+	r.HandleFunc("/hijack", func(w http.ResponseWriter, _ *http.Request) { routertest.Hijack(w) })
 	r.HandleFunc("/left", func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() })
 	handler := maltigorilla.Middleware(r)
 	recovering := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {

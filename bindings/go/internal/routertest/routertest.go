@@ -36,6 +36,18 @@ func Later(ctx context.Context, name string) {
 	<-done
 }
 
+// Hijack takes the connection, and answers by hand.
+func Hijack(w http.ResponseWriter) {
+	conn, buffer, err := http.NewResponseController(w).Hijack()
+	if err != nil {
+		http.Error(w, err.Error(), http.StatusInternalServerError)
+		return
+	}
+	defer conn.Close()
+	fmt.Fprint(buffer, "HTTP/1.1 101 Switching Protocols\r\nUpgrade: echo\r\nConnection: Upgrade\r\n\r\nhijacked\n")
+	buffer.Flush()
+}
+
 // Router is what is asked. Its routes, each in the router's own syntax, answer 200 unless said:
 //
 //	GET /users/{user_id}
@@ -48,14 +60,16 @@ func Later(ctx context.Context, name string) {
 //	GET /boom               panics; a middleware outside answers 500
 //	GET /conflict           409, by an error where the router has such
 //	GET /stream             a chunk, flushed, [Gate], another
+//	GET /hijack             [Hijack]
 //	GET /left               returns when the request's context is done, and answers nothing
 type Router struct {
 	Handler http.Handler
 	// Serve is for who has no handler.
 	Serve func(net.Listener) error
-	// Other are records that differ, by "METHOD target".
-	Other map[string]string
-	// Buffers: an answer is sent when the handlers are over, and a client that left is not noticed.
+	// Other are records that differ, by "METHOD target", and More those of more requests.
+	Other, More map[string]string
+	// Buffers: an answer is sent when the handlers are over, a client that left is not noticed, and
+	// nothing is hijacked.
 	Buffers bool
 }
 
@@ -102,6 +116,10 @@ func (router *Router) Run(t *testing.T) {
 	expect("GET", "/renamed", "GET /custom/{x} 200 anonymous")
 	expect("GET", "/boom", "GET /boom 500 anonymous")
 	expect("GET", "/conflict", "GET /conflict 409 anonymous")
+	for request, record := range router.More {
+		method, target, _ := strings.Cut(request, " ")
+		expect(method, target, record)
+	}
 
 	var all sync.WaitGroup
 	for i := range 100 {
@@ -115,7 +133,7 @@ func (router *Router) Run(t *testing.T) {
 	all.Wait()
 
 	if !router.Buffers {
-		wanted = append(wanted, stream(t, url), left(t, url))
+		wanted = append(wanted, stream(t, url), hijack(t, url), left(t, url))
 	}
 	until(t, func() bool { return int(malti.Stats().Recorded) >= len(wanted) })
 	check(t, malti.Shutdown(context.Background()))
@@ -163,14 +181,31 @@ func stream(t *testing.T, url string) string {
 	return "GET /stream 200 anonymous"
 }
 
+// hijack: what the handler writes is all that comes.
+func hijack(t *testing.T, url string) string {
+	conn := connect(t, url, "/hijack")
+	defer conn.Close()
+	text, err := io.ReadAll(conn)
+	check(t, err)
+	if !strings.HasPrefix(string(text), "HTTP/1.1 101 ") || !strings.HasSuffix(string(text), "\r\n\r\nhijacked\n") {
+		t.Errorf("hijacked: %q", text)
+	}
+	return "GET /hijack 101 anonymous"
+}
+
 // left: the client goes before the answer.
 func left(t *testing.T, url string) string {
+	connect(t, url, "/left").Close()
+	return "GET /left 499 anonymous"
+}
+
+// connect sends a request's head on a connection of its own.
+func connect(t *testing.T, url, target string) net.Conn {
 	conn, err := net.Dial("tcp", strings.TrimPrefix(url, "http://"))
 	check(t, err)
-	_, err = fmt.Fprint(conn, "GET /left HTTP/1.1\r\nHost: a\r\n\r\n")
+	_, err = fmt.Fprintf(conn, "GET %s HTTP/1.1\r\nHost: a\r\n\r\n", target)
 	check(t, err)
-	conn.Close()
-	return "GET /left 499 anonymous"
+	return conn
 }
 
 func records(t *testing.T, file string) []string {

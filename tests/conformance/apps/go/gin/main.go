@@ -2,6 +2,7 @@
 package main
 
 import (
+	"net/http"
 	"strings"
 
 	"conformance/serving"
@@ -15,6 +16,10 @@ func main() {
 	gin.SetMode(gin.ReleaseMode)
 	r := gin.New()
 	r.HandleMethodNotAllowed = true
+	r.Use(func(c *gin.Context) {
+		next := http.HandlerFunc(func(http.ResponseWriter, *http.Request) { c.Next() })
+		serving.Errors(next).ServeHTTP(c.Writer, c.Request)
+	})
 	if !serving.Bare {
 		r.Use(maltigin.Middleware())
 	}
@@ -30,5 +35,5 @@ func main() {
 		method, path, _ := strings.Cut(pattern, " ")
 		r.Handle(method, path, gin.WrapF(handler))
 	}
-	serving.Main(serving.Errors(r))
+	serving.Main(r)
 }

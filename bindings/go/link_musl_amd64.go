@@ -1,0 +1,5 @@
+//go:build cgo && linux && musl && !malti_dynamic && !malti_dev
+
+package malti
+
+import _ "github.com/libmalti/malti-go/lib/linux_amd64_musl"
