@@ -20,6 +20,7 @@ ROOT = Path(__file__).resolve().parents[2]
         "bindings/cpp/README.md",
         "bindings/nginx/README.md",
         "docs/c-api.md",
+        "docs/benchmarks.md",
         "docs/migration.md",
         "docs/tools.md",
     ],

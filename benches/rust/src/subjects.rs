@@ -162,7 +162,9 @@ impl Spans {
         // Its own 2,048 would lose most of a segment.
         let mut limits = BatchConfigBuilder::default().with_max_queue_size(1 << 16);
         if waiting {
-            limits = limits.with_max_export_batch_size(1 << 16);
+            limits = limits
+                .with_max_export_batch_size(1 << 16)
+                .with_scheduled_delay(Duration::from_secs(3600));
         }
         let processor = BatchSpanProcessor::builder(Counting(exported.clone()))
             .with_batch_config(limits.build())
