@@ -37,7 +37,7 @@ TARGETS = (
     ("python", "p99 beside a busy thread", ""),
     ("node", "record", "OpenTelemetry"),
     ("go", "record", "empty cgo call"),
-    ("record", "the same, below F", ""),
+    ("record", "malti_record, below F", ""),
     ("python", "request, bare ASGI", "goal"),
 )
 HEAD = """# What it costs
@@ -85,11 +85,17 @@ def targets(found: dict[str, Found]) -> list[str]:
     return [f"## The targets: {met} of {len(rows)} met", "", *table(columns, rows)]
 
 
+def named(key: str, value: str) -> str:
+    """Some tools name themselves in their version."""
+    return value if value.startswith(key) else f"{key} {value}"
+
+
 def machine(found: dict[str, Found]) -> list[str]:
     """What all parts were measured on, or which on what."""
     kinds: dict[str, list[str]] = {}
     for name, part in found.items():
-        text = "; ".join(f"{key} {value}" for key, value in part["machine"].items() if value)
+        facts = {key: value for key, value in part["machine"].items() if value and key != "commit"}
+        text = "; ".join(named(key, value) for key, value in facts.items())
         kinds.setdefault(text, []).append(name)
     if len(kinds) == 1:
         return [filled(f"Measured on: {next(iter(kinds))}."), ""]
@@ -147,8 +153,9 @@ def first_heading(page: Path) -> str:
 
 def section(name: str, part: Found) -> list[str]:
     lines = [f"## {PARTS[name]}", "", filled(part["method"]), ""]
-    versions = ", ".join(f"{key} {value}" for key, value in part["versions"].items())
-    took = f"Measured on {part['date']}, in {part['seconds']} s."
+    versions = ", ".join(named(key, value) for key, value in part["versions"].items())
+    commit = f" at commit {part['machine']['commit']}" if part["machine"]["commit"] else ""
+    took = f"Measured on {part['date']}{commit}, in {part['seconds']} s."
     lines += [filled(f"{took} {versions}." if versions else took), ""]
     for grid in part["grids"]:
         if not grid["rows"]:
