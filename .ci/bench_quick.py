@@ -9,13 +9,12 @@ quarter.
 import argparse
 import json
 import os
-import platform
 import sys
 from dataclasses import dataclass
 
 import callgrind
 from bench_record import FUNCTIONS, allocations, counted
-from part import first_line, toolchain
+from part import first_line, processor, toolchain
 from programs import BENCHES, ROOT, Failure, compiled
 from table import Row
 from tally import IN_CI
@@ -66,7 +65,7 @@ def of_request() -> list[Count]:
 
 def environment() -> dict[str, str]:
     return {
-        "processor": platform.machine(),
+        "processor": processor(),
         **toolchain(),
         "valgrind": first_line("valgrind", "--version"),
         "python": first_line(str(PYTHON), "--version"),

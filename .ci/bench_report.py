@@ -114,7 +114,8 @@ def whiskers(points: Iterable[list[float]]) -> tuple[list[float], list[list[floa
 
 
 def draw(plot: Found, path: Path) -> None:
-    figure, axes = pyplot.subplots(figsize=(6, 3.2), layout="constrained")
+    height = 0.8 + 0.25 * len(plot["bars"]) if "bars" in plot else 3
+    figure, axes = pyplot.subplots(figsize=(7, height), layout="constrained")
     if "bars" in plot:
         bars = dict(sorted(plot["bars"].items(), key=lambda bar: -bar[1][0]))
         medians, errors = whiskers(bars.values())
@@ -133,11 +134,14 @@ def draw(plot: Found, path: Path) -> None:
             axes.minorticks_off()
         if "y" in plot["log"]:
             axes.set_yscale("log")
+            axes.yaxis.set_major_locator(pyplot.LogLocator(subs=[1, 2, 5]))
+            axes.yaxis.set_major_formatter("{x:g}")
+            axes.minorticks_off()
         else:
             axes.set_ylim(bottom=0)
         axes.set_xlabel(plot["x"])
         axes.set_ylabel(plot["y"])
-        axes.legend(frameon=False)
+        figure.legend(frameon=False, loc="outside right upper")
     axes.set_title(plot["title"], fontsize=9, loc="left")
     axes.spines[["top", "right"]].set_visible(False)
     figure.savefig(path, metadata={"Date": None, "Creator": None})

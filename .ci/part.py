@@ -108,11 +108,15 @@ def first_line(*command: str) -> str:
     return (done.stdout or done.stderr).partition("\n")[0] if done.returncode == 0 else ""
 
 
-def machine() -> dict[str, str]:
+def processor() -> str:
     cpu = re.search(r"^model name\s*: (.+)", read("/proc/cpuinfo"), re.MULTILINE)
+    return cpu[1] if cpu else platform.machine()
+
+
+def machine() -> dict[str, str]:
     kib = re.search(r"^MemTotal:\s*(\d+)", read("/proc/meminfo"), re.MULTILINE)
     return {
-        "processor": f"{os.cpu_count()} of {cpu[1] if cpu else platform.machine()}",
+        "processor": f"{os.cpu_count()} of {processor()}",
         "memory": f"{int(kib[1]) / 2**20:.0f} GiB" if kib else "",
         "system": f"{platform.system()} {platform.release()} {platform.machine()}",
         **toolchain(),
