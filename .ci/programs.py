@@ -110,6 +110,8 @@ def rust_program() -> Path:
 def wire_program() -> Path:
     """The bench of the JSON writer. Cargo is heard: it may take minutes, or wait for another."""
     command = [CARGO, "bench", "--locked", "--no-run", "--bench", "wire", "--message-format=json"]
+    # Apart, for it would overwrite the library that all others measure.
+    command += ["--target-dir", str(BUILT / "wire")]
     for line in run(command, seconds=BUILD_SECONDS, told=True).splitlines():
         message = json.loads(line)
         if message.get("executable") and message["target"]["name"] == "wire":
