@@ -105,7 +105,7 @@ bench: receiver lib $(NOX) ## measure beside every peer, write docs/benchmarks.m
 
 .PHONY: bench-python
 bench-python: receiver lib $(NOX) ## measure the Python binding beside other middlewares, in each framework
-	@$(NOX) --session bench -- python
+	@$(NOX) --session bench -- .ci/bench_python.py
 
 .PHONY: bench-node
 bench-node: receiver lib ## measure the Node binding beside other middlewares, in each framework

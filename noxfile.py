@@ -135,8 +135,7 @@ def conformance(session: nox.Session) -> None:
 def bench(session: nox.Session) -> None:
     """The parts of the bench that need Python packages, and its report."""
     install(session, "bench")
-    for name in session.posargs or ["report"]:
-        session.run("python", f".ci/bench_{name}.py")
+    session.run("python", *session.posargs)
 
 
 @nox.session

@@ -17,21 +17,25 @@ PARTS = {
     "growth": "A record while things grow",
     "sender": "The sender",
     "python": "Python",
+    "frameworks": "Python: each framework",
     "node": "Node",
     "go": "Go",
     "nginx": "nginx",
     "load": "Servers under load",
 }
 # Those that need Python packages have an environment of their own.
-PACKAGES = ("sender", "python", "load")
-SCRIPTS = {"nginx": ROOT / "benches" / "nginx.py"}
+PACKAGES = ("sender", "python", "frameworks", "load", "report")
+SCRIPTS = {
+    "python": (".ci/bench_python.py", "python"),
+    "frameworks": (".ci/bench_python.py", "frameworks"),
+    "nginx": ("benches/nginx.py",),
+}
 NOX = str(ROOT / ".tools" / "venv" / "bin" / "nox")
 
 
 def command(part: str) -> list[str]:
-    if part in (*PACKAGES, "report"):
-        return [NOX, "--session", "bench", "--", part]
-    return [sys.executable, str(SCRIPTS.get(part, ROOT / ".ci" / f"bench_{part}.py"))]
+    python = [NOX, "--session", "bench", "--"] if part in PACKAGES else [sys.executable]
+    return [*python, *SCRIPTS.get(part, (f".ci/bench_{part}.py",))]
 
 
 def main() -> int:

@@ -28,9 +28,12 @@ CPU time of the thread that records or serves; for the whole process all its thr
 everything has left it. A request is made in the process, without a server, and what a middleware
 adds is its request less that of the bare application, measured before it and after it. apitally and
 Sentry instrument FastAPI in the whole process, so theirs are beside bare applications in other
-processes. What OpenTelemetry, apitally and Sentry send goes nowhere, which is in their favour. Of
-the frameworks below, the quickest of some rounds counts, each in a process of its own; aiohttp and
-Sanic are asked over loopback.
+processes. What OpenTelemetry, apitally and Sentry send goes nowhere, which is in their favour.
+"""
+OF_FRAMEWORKS = """
+What one line more adds to a request, in each framework, on the thread that serves it: with the
+middleware and without it in processes of their own, the quickest of some rounds of both; aiohttp and
+Sanic are asked over loopback, by a thread that does not count. Between runs a row may double.
 """
 FOLDER = BENCHES / "python"
 SOURCES = ROOT / "bindings" / "python" / "src"
@@ -68,7 +71,16 @@ FRAMEWORKS = (
 
 VERSIONS = (
     "malti-telemetry",
+    "aiohttp",
+    "bottle",
+    "django",
+    "falcon",
     "fastapi",
+    "flask",
+    "litestar",
+    "quart",
+    "responder",
+    "sanic",
     "starlette",
     "prometheus-client",
     "prometheus-fastapi-instrumentator",
@@ -197,7 +209,9 @@ def framework(url: str, name: str) -> tuple[str, ...]:
     return name, f"{added / 1000:.1f} µs", f"{bare / 1000:.1f} µs", f"{added / bare:.0%}"
 
 
-def measured(part: Part, url: str) -> None:
+def measured(url: str) -> int:
+    part = Part("python", METHOD, *WIDTHS)
+    part.versions = versions()
     part.head(*COLUMNS)
     part.each(partial(one, url) for one in (record, loaded, stall))
     part.each((importing, memory, partial(asgi, url)))
@@ -205,10 +219,20 @@ def measured(part: Part, url: str) -> None:
         fastapi(part, url)
     with part.trying():
         latency(part, url)
+    return part.close()
+
+
+def frameworks(url: str) -> int:
+    part = Part("frameworks", OF_FRAMEWORKS, *WIDTHS)
+    part.versions = versions()
     part.head("one line more, per request", "adds", "to", "")
     for name in FRAMEWORKS:
         with part.trying():
             part.cells(*framework(url, name))
+    return part.close()
+
+
+PARTS = {"python": measured, "frameworks": frameworks}
 
 
 def main() -> int:
@@ -220,10 +244,8 @@ def main() -> int:
     os.environ.pop("PYTHONPATH", None)
     with tempfile.TemporaryDirectory() as compiled, receiver() as url:
         os.environ["PYTHONPYCACHEPREFIX"] = compiled
-        part = Part("python", METHOD, *WIDTHS)
-        part.versions = versions()
-        measured(part, url)
-    return part.close()
+        chosen = [PARTS[name] for name in sys.argv[1:]] or PARTS.values()
+        return max(part(url) for part in chosen)
 
 
 if __name__ == "__main__":
