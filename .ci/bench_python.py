@@ -32,8 +32,8 @@ processes. What OpenTelemetry, apitally and Sentry send goes nowhere, which is i
 """
 OF_FRAMEWORKS = """
 What one line more adds to a request, in each framework, on the thread that serves it: with the
-middleware and without it in processes of their own, the quickest of some rounds of both; aiohttp and
-Sanic are asked over loopback, by a thread that does not count. Between runs a row may double.
+middleware and without it in processes of their own, the quickest of some rounds of both; aiohttp
+and Sanic are asked over loopback, by a thread that does not count. Between runs a row may double.
 """
 FOLDER = BENCHES / "python"
 SOURCES = ROOT / "bindings" / "python" / "src"
