@@ -173,6 +173,8 @@ def section(name: str, part: Found) -> list[str]:
     for plot in part["plots"]:
         draw(plot, PLOTS / f"{plot['name']}.svg")
         lines += [f"![{plot['title']}](benchmarks/{plot['name']}.svg)", ""]
+    if not part.get("finished", True):
+        lines += ["This run was ended before it had measured all.", ""]
     more = PAGE.with_name(f"benchmarks-{name}.md")
     if more.is_file():
         lines += [f"More: [{first_heading(more)}]({more.name}).", ""]

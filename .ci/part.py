@@ -2,6 +2,7 @@
 
 import contextlib
 import datetime
+import functools
 import json
 import os
 import platform
@@ -33,6 +34,7 @@ class Part:
         self.versions: dict[str, str] = {}
         self.failures: list[str] = []
         self.began = time.monotonic()
+        self.finished = False
 
     def _print(self, cells: tuple[str, ...]) -> None:
         padded = [cell.ljust(width) for cell, width in zip(cells, self.widths)]
@@ -48,6 +50,7 @@ class Part:
     def cells(self, *cells: str) -> None:
         self._print(cells)
         self.grids[-1]["rows"].append(cells)
+        self._keep()
 
     def add(self, row: Row) -> None:
         self.rows.append(row)
@@ -77,11 +80,17 @@ class Part:
         self.plots.append({"name": name, "title": title, **more})
 
     def close(self) -> int:
-        """Writes what was found where the report looks for it; gives the exit status."""
+        """Gives the exit status."""
+        self.finished = True
+        self._keep()
         aimed = [row for row in self.rows if row.target]
         print(f"{sum(row.met for row in aimed)} of {len(aimed)} targets met")
         if self.failures:
             print(f"bench: {len(self.failures)} measures of {self.name} failed", file=sys.stderr)
+        return int(bool(self.failures))
+
+    def _keep(self) -> None:
+        """Writes what was found so far where the report looks for it."""
         BUILT.mkdir(parents=True, exist_ok=True)
         found = {
             "method": " ".join(self.method.split()),
@@ -93,10 +102,10 @@ class Part:
             "grids": self.grids,
             "plots": self.plots,
             "failures": self.failures,
+            "finished": self.finished,
         }
         text = json.dumps(found, indent=1, ensure_ascii=False)
         (BUILT / f"{self.name}.json").write_text(text + "\n")
-        return int(bool(self.failures))
 
 
 def first_line(*command: str) -> str:
@@ -113,6 +122,7 @@ def processor() -> str:
     return cpu[1] if cpu else platform.machine()
 
 
+@functools.cache
 def machine() -> dict[str, str]:
     kib = re.search(r"^MemTotal:\s*(\d+)", read("/proc/meminfo"), re.MULTILINE)
     return {
