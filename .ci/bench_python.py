@@ -213,8 +213,8 @@ def measured(url: str) -> int:
     part = Part("python", METHOD, *WIDTHS)
     part.versions = versions()
     part.head(*COLUMNS)
-    part.each(partial(one, url) for one in (record, loaded, stall))
-    part.each((importing, memory, partial(asgi, url)))
+    part.each(partial(one, url) for one in (record, loaded, asgi))
+    part.each((importing, memory, partial(stall, url)))
     with part.trying():
         fastapi(part, url)
     with part.trying():
