@@ -95,6 +95,7 @@ soak: lib receiver ## record for MINUTES while everything fails, and account for
 .PHONY: lint
 lint: $(NOX) $(CARGO_DENY) ## format, lints, docs, licences, types, shell
 	$(CARGO) fmt --all --check
+	$(CARGO) fmt --check --manifest-path benches/rust/Cargo.toml
 	$(CARGO) clippy --workspace --all-targets --locked -- -D warnings
 	RUSTDOCFLAGS='-D warnings' $(CARGO) doc --workspace --no-deps --locked
 	$(CARGO_DENY) --all-features --locked check --hide-inclusion-graph licenses bans sources
@@ -107,12 +108,12 @@ docs: $(NOX) ## build the pages with a search into target/docs; a link that lead
 	@$(NOX) --session docs
 
 .PHONY: bench
-bench: receiver lib ## measure, each figure beside its baseline and its target
-	@$(PYTHON) .ci/bench.py
+bench: receiver lib $(NOX) ## measure beside every peer, write docs/benchmarks.md (PART="record node": of some)
+	@$(PYTHON) .ci/bench.py $(PART)
 
 .PHONY: bench-python
 bench-python: receiver lib $(NOX) ## measure the Python binding beside other middlewares, in each framework
-	@$(NOX) --session bench_python
+	@$(NOX) --session bench -- .ci/bench_python.py
 
 .PHONY: bench-node
 bench-node: receiver lib ## measure the Node binding beside other middlewares, in each framework (PART="record koa")
@@ -126,13 +127,13 @@ bench-go: receiver lib ## measure the Go binding beside cgo calls, and beside Op
 bench-send: receiver ## measure malti send and malti receive: lines a second, with and without a database
 	@$(PYTHON) .ci/bench_send.py
 
-.PHONY: bench-quick
-bench-quick: lib ## count instructions and allocations of a record, fail where they grew
-	@$(PYTHON) .ci/bench.py --quick
-
 .PHONY: bench-nginx
 bench-nginx: lib ## measure what the module costs nginx: instructions, and requests a second
 	@$(PYTHON) benches/nginx.py
+
+.PHONY: bench-quick
+bench-quick: lib $(NOX) ## count the instructions of a record and of a request, fail where they grew
+	@$(PYTHON) .ci/bench_quick.py
 
 .PHONY: cross
 cross: $(NOX) $(TOOLCHAIN) ## build the library for Windows, macOS, musl and arm64

@@ -133,10 +133,10 @@ def conformance(session: nox.Session) -> None:
 
 
 @nox.session
-def bench_python(session: nox.Session) -> None:
-    """The binding's cost beside other middlewares'."""
+def bench(session: nox.Session) -> None:
+    """The parts of the bench that need Python packages, and its report."""
     install(session, "bench")
-    session.run("python", ".ci/bench_python.py")
+    session.run("python", *session.posargs)
 
 
 @nox.session

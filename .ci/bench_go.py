@@ -11,20 +11,44 @@ takes longer than one that the bare router answers in the same turn.
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
 import tempfile
+from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
-from statistics import median
 
 import go
 import go_archive
+from part import COLUMNS, Part, first_line
 from programs import BENCHES, BUILD_SECONDS, Failure, receiver, run
-from table import NS, US, Row, Table, claim
+from table import NS, US, Row, amount, claim, point
 
+METHOD = """
+A call or a request (answered in the process, without a connection) is timed by the clock in turns,
+there and back, 30 times, and all records are delivered; what a middleware adds is its request less
+that of the bare router in the same turn. OpenTelemetry's spans go in batches to an exporter that
+drops them, which is in its favour.
+"""
 FOLDER = BENCHES / "go"
 WIDTHS = (26, 10, 32, 24, 7)
+# What a record stands beside, and how much of that it may cost.
+PEERS = {
+    "empty cgo call": 2,
+    "C strings": 1 / 4,
+    "OpenTelemetry span": 1,
+    "prometheus histogram": 1,
+}
+
+
+def versions() -> dict[str, str]:
+    module = (FOLDER / "go.mod").read_text()
+    peers = re.findall(
+        r"^\t(?:\S+/)?(otel\w+|chi|gin|echo|mux|sdk|apitally-go)\S* (v\S+)$", module, re.M
+    )
+    return {"go": first_line("go", "version"), **dict(peers)}
 
 
 def built(folder: Path) -> str:
@@ -44,34 +68,41 @@ def added(times: dict[str, list[float]], subject: str) -> list[float]:
     return [time - bare for time, bare in zip(times[subject], times["bare"])]
 
 
+def record(times: dict[str, list[float]], allocations: float) -> Iterator[Row]:
+    for name, most in PEERS.items():
+        yield claim("record", NS, times["libmalti"], name, times[name], most)
+    yield Row("allocations of a record", f"{allocations:g}", "", "", "0", allocations, 0)
+
+
+def router(name: str, times: dict[str, list[float]]) -> Iterator[Row]:
+    ours = added(times, "libmalti")
+    for peer in sorted(times.keys() - {"bare", "libmalti"}):
+        yield claim(f"request, {name}", US, ours, peer, added(times, peer), 1)
+
+
 def main() -> int:
     # Also then the programs that run must end.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit("bench-go: ended by a signal"))
     if problem := go.lacking():
         sys.exit(f"bench-go: {problem} is missing")
-    try:
-        with tempfile.TemporaryDirectory() as folder, receiver() as url:
-            found = json.loads(run([built(Path(folder))], url))
-        table = Table(*WIDTHS)
-        table.cells("what", "median", "beside", "ratio (95 %)", "target")
-        record = found["Record"]
-        table.add(claim("record", NS, record, "empty cgo call", found["Empty"], 2))
-        table.add(claim("record", NS, record, "C strings", found["Strings"], 1 / 4))
-        count = found["Allocations"]
-        table.add(Row("allocations of a record", f"{count:g}", "", "", "0", count, 0))
-        routers = [(row["Router"], row["Times"]) for row in found["Routers"]]
-        for router, times in routers:
-            ours = added(times, "libmalti")
-            for peer in sorted(times.keys() - {"bare", "libmalti"}):
-                table.add(claim(f"request, {router}", US, ours, peer, added(times, peer), 1))
-    except Failure as error:
-        sys.exit(f"bench-go: {error}")
-    print(f"{table.met} of {len(table.rows)} targets met\n")
-    table.cells("one line more, per request", "adds", "to")
-    for router, times in routers:
-        add, bare = median(added(times, "libmalti")), median(times["bare"])
-        table.cells(router, f"{add / 1e3:.2f} µs", f"{bare / 1e3:.2f} µs")
-    return 0
+    part = Part("go", METHOD, *WIDTHS)
+    part.versions = versions()
+    part.head(*COLUMNS)
+    with part.trying(), tempfile.TemporaryDirectory() as folder, receiver() as url:
+        found = json.loads(run([built(Path(folder)), "measure"], url))
+        part.each([partial(record, found["Record"], found["Allocations"])])
+        part.each(partial(router, row["Router"], row["Times"]) for row in found["Routers"])
+        part.head("one line more, per request", "adds", "to")
+        bars = {}
+        for row in found["Routers"]:
+            times = row["Times"]
+            costs = added(times, "libmalti")
+            part.cells(row["Router"], amount(costs, US), amount(times["bare"], US))
+            for subject in sorted(times.keys() - {"bare"}):
+                costs = [cost / 1000 for cost in added(times, subject)]
+                bars[f"{row['Router']}, {subject}"] = point(costs)
+        part.plot("go-request", "Go: what a request costs more", bars=bars, y="µs")
+    return part.close()
 
 
 if __name__ == "__main__":

@@ -19,15 +19,26 @@ import socket
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from functools import partial
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from statistics import median
 
 import node
+from part import COLUMNS, Measure, Part, first_line
 from programs import BENCHES, Failure, environment, receiver, run
-from table import MS, NS, US, Row, Table, claim
+from table import MS, NS, US, Row, amount, claim, point
 
+METHOD = """
+Each subject serves the same application in a process of its own; requests come over loopback, on 16
+connections that stay open, 800 at a time. A request costs what CPU time its whole process has used,
+the sending included, and what is added to it is that less the bare server's in the same turn:
+subjects take turns, there and back, and each of 30 turns gives a pair. apitally sends to a hub on
+the same machine, OpenTelemetry's exporter only counts, and what the middlewares for Prometheus have
+counted nobody fetches, which is in their favour. A call of record and a span, of 20 times 2,000
+each, are timed by the clock in one process, there and back.
+"""
 FOLDER = BENCHES / "node"
 TURNS = 30
 # The first requests compile.
@@ -47,6 +58,7 @@ PEERS = {
     "hapi 21": (),
     "node:http": (),
 }
+THREAD = ", thread"
 REQUEST = "\r\n".join(
     (
         "GET /users/7 HTTP/1.1",
@@ -65,6 +77,12 @@ REQUEST = "\r\n".join(
 Figures = dict[str, list[float]]
 
 
+def versions() -> dict[str, str]:
+    wanted: dict[str, str] = json.loads((FOLDER / "package.json").read_text())["dependencies"]
+    peers = {name: text for name, text in wanted.items() if not text.startswith(("file:", "npm:"))}
+    return {"node": first_line("node", "--version"), **peers}
+
+
 def figures(url: str, script: str) -> Figures:
     found: Figures = json.loads(run(["node", str(FOLDER / script)], url))
     if not all(found.values()):
@@ -75,6 +93,11 @@ def figures(url: str, script: str) -> Figures:
 def record(url: str) -> Iterator[Row]:
     found = figures(url, "record.js")
     yield claim("record", NS, found["ours"], "OpenTelemetry span", found["theirs"], 1 / 12)
+    yield claim("record", NS, found["ours"], "prom-client histogram", found["prometheus"], 1)
+    for permille in (500, 990, 999):
+        ours, theirs = (found[f"{name}_{permille}"] for name in ("ours", "theirs"))
+        what = f"p{permille / 10:g} of one call"
+        yield claim(what, NS, ours, "OpenTelemetry span", theirs)
 
 
 def delay(url: str) -> Iterator[Row]:
@@ -131,7 +154,7 @@ class Serving:
             connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self.length = self._first()
         self.request(WARMING)
-        self.cpu_us = self._cpu_us()
+        self.spent = self._spent()
 
     def _line(self) -> str:
         assert self.process.stdout is not None
@@ -171,12 +194,18 @@ class Serving:
     def _cpu_us(self) -> float:
         return self._ask("cpu") or 0
 
-    def cost(self) -> float:
-        """Of a request, in nanoseconds, with all that the process has done since the last one."""
-        before = self.cpu_us
+    def _spent(self) -> tuple[float, float]:
+        """CPU time of the whole process, and of the thread that serves, in nanoseconds."""
+        whole = self._cpu_us() * 1000
+        thread = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/schedstat")
+        return whole, int(thread.read_text().split()[0])
+
+    def cost(self) -> tuple[float, ...]:
+        """Of a request, with all that the process, or the thread, has done since the last one."""
+        before = self.spent
         self.request(REQUESTS)
-        self.cpu_us = self._cpu_us()
-        return (self.cpu_us - before) * 1000 / REQUESTS
+        self.spent = self._spent()
+        return tuple((now - then) / REQUESTS for now, then in zip(self.spent, before))
 
     def end(self) -> None:
         delivered = self._ask("delivered")
@@ -185,65 +214,55 @@ class Serving:
 
 
 def served(url: str, framework: str, subjects: tuple[str, ...]) -> Figures:
-    """What a request costs, turn by turn."""
-    found: Figures = {subject: [] for subject in subjects}
+    """What a request costs the process and its thread, turn by turn."""
+    found: Figures = {}
     with contextlib.ExitStack() as stack:
         serving = {subject: Serving(stack, url, framework, subject) for subject in subjects}
         for _ in range(TURNS):
             there = {subject: one.cost() for subject, one in serving.items()}
             for subject, one in reversed(list(serving.items())):
-                found[subject].append((there[subject] + one.cost()) / 2)
+                whole, thread = ((a + b) / 2 for a, b in zip(there[subject], one.cost()))
+                found.setdefault(subject, []).append(whole)
+                found.setdefault(subject + THREAD, []).append(thread)
         for one in serving.values():
             one.end()
     return found
 
 
-def added(found: Figures, subject: str) -> list[float]:
-    return [whole - bare for whole, bare in zip(found[subject], found["bare"])]
+def added(found: Figures, subject: str, of: str = "") -> list[float]:
+    return [whole - bare for whole, bare in zip(found[subject + of], found["bare" + of])]
 
 
-def measured(url: str, chosen: list[str]) -> int:
-    failures = 0
-
-    def failed(failure: Failure) -> None:
-        nonlocal failures
-        failures += 1
-        print(f"FAILED: {failure}", flush=True)
-
-    table = Table(*WIDTHS)
-    table.cells("what", "figure", "baseline", "ratio (95 %)", "target", "")
-    parts: dict[str, Callable[[], Iterator[Row]]] = {
-        part.__name__: partial(part, url) for part in (record, delay)
-    }
-    lines: list[tuple[str, ...]] = []
+def measured(part: Part, url: str, chosen: tuple[str, ...]) -> None:
+    part.head(*COLUMNS)
+    bars: dict[str, list[float]] = {}
 
     def framework(name: str) -> Iterator[Row]:
         found = served(url, name, ("bare", "libmalti", *PEERS[name]))
+        for subject in ("libmalti", *PEERS[name]):
+            costs, own = added(found, subject), added(found, subject, THREAD)
+            apart.append((f"{name}, {subject}", amount(own, US), amount(costs, US)))
+            bars[f"{name}, {subject}"] = point([cost / 1000 for cost in costs])
         ours = added(found, "libmalti")
         for peer in PEERS[name]:
             yield claim(f"request, {name}", US, ours, peer, added(found, peer), 1)
         add, bare = median(ours), median(found["bare"])
         lines.append((name, f"{add / 1000:.1f} µs", f"{bare / 1000:.1f} µs", f"{add / bare:.0%}"))
 
-    parts |= {name: partial(framework, name) for name in PEERS}
-    for name, part in parts.items():
-        if chosen and not name.lower().startswith(tuple(chosen)):
-            continue
-        try:
-            for row in part():
-                table.add(row)
-        except Failure as failure:
-            failed(failure)
-    print(f"{table.met} of {len(table.rows)} targets met\n")
-    if lines:
-        table.cells("one line more, per request", "adds", "to", "")
+    lines: list[tuple[str, ...]] = []
+    apart: list[tuple[str, ...]] = []
+    all_of_them: dict[str, Measure] = {"record": partial(record, url), "delay": partial(delay, url)}
+    all_of_them |= {name: partial(framework, name) for name in PEERS}
+    part.each(one for name, one in all_of_them.items() if name.lower().startswith(chosen))
+    part.head("one line more, per request", "adds", "to", "")
     for line in lines:
-        table.cells(*line)
-    if Hub.taken == 0 and not chosen:
-        failed(Failure("apitally sent nothing"))
-    if failures:
-        print(f"bench-node: {failures} measures failed", file=sys.stderr)
-    return int(failures > 0)
+        part.cells(*line)
+    part.head("added to a request", "its thread", "whole process")
+    for line in apart:
+        part.cells(*line)
+    part.plot("node-request", "Node: what a request costs more", bars=bars, y="µs")
+    if Hub.taken == 0 and bars.keys() & {"Express 5, apitally", "Fastify 5, apitally"}:
+        part.failed("apitally sent nothing")
 
 
 def main() -> int:
@@ -253,9 +272,14 @@ def main() -> int:
         sys.exit(f"bench-node: {problem} is missing")
     if problem := node.install(FOLDER):
         sys.exit(problem)
+    chosen = tuple(name.lower() for name in sys.argv[1:])
     with hub() as address, receiver() as url:
         os.environ["APITALLY_HUB_BASE_URL"] = address
-        return measured(url, [name.lower() for name in sys.argv[1:]])
+        # What is chosen is not what the page shows.
+        part = Part("node-chosen" if chosen else "node", METHOD, *WIDTHS)
+        part.versions = versions()
+        measured(part, url, chosen or ("",))
+    return part.close()
 
 
 if __name__ == "__main__":

@@ -11,7 +11,7 @@ import socket
 import subprocess
 import sys
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -30,18 +30,19 @@ class Failure(Exception):
     """There is no figure, and why."""
 
 
-def values(text: str) -> dict[str, float]:
-    """The name=value pairs that a program printed."""
-    return {name: float(number) for name, number in re.findall(r"(\w+)=([\d.]+)", text)}
+def values(text: str) -> dict[str, list[float]]:
+    """The name=value pairs that a program printed, all values of a name."""
+    found: dict[str, list[float]] = {}
+    for name, number in re.findall(r"(\w+)=(-?[\d.]+)", text):
+        found.setdefault(name, []).append(float(number))
+    return found
 
 
-def environment(url: str, spool: str = "") -> dict[str, str]:
-    """The defaults, whatever the caller has set, but for an address and a key."""
+def environment(url: str, **settings: object) -> dict[str, str]:
+    """The defaults, whatever the caller has set, but for an address, a key and these settings."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith("MALTI_")}
-    ours = {"URL": url, "API_KEY": "bench", "LOG": "error", "LIBRARY": str(LIBRARY)}
-    if spool:
-        ours["SPOOL_DIR"] = spool
-    return {**kept, **{f"MALTI_{name}": value for name, value in ours.items()}}
+    ours = {"url": url, "api_key": "bench", "log": "error", "library": LIBRARY, **settings}
+    return {**kept, **{f"MALTI_{name.upper()}": str(value) for name, value in ours.items()}}
 
 
 def run(
@@ -49,13 +50,13 @@ def run(
     url: str = "",
     seconds: float = RUN_SECONDS,
     told: bool = False,
-    spool: str = "",
+    settings: Mapping[str, object] | None = None,
 ) -> str:
     """What a program printed. `told`: its standard error is shown as it comes."""
     process = subprocess.Popen(
         command,
         cwd=ROOT,
-        env=environment(url, spool),
+        env=environment(url, **(settings or {})),
         stdout=subprocess.PIPE,
         stderr=None if told else subprocess.PIPE,
         text=True,
@@ -77,38 +78,40 @@ def run(
     return out
 
 
-def measure(program: Path, what: str, url: str, spool: str = "") -> dict[str, float]:
-    """The figures of one run of a program of benches/, with a durable buffer in the folder `spool`,
-    where there is one."""
-    before = Path(spool).stat().st_mtime_ns if spool else 0
-    figures = values(run([str(program), what], url, spool=spool))
-    if spool and Path(spool).stat().st_mtime_ns == before:
-        raise Failure(f"{program.name} {what} made no file in {spool}")
-    if "ours" not in figures:
-        raise Failure(f"{program.name} {what} printed no figure")
+def measure(program: Path, *what: str, url: str, **settings: object) -> dict[str, list[float]]:
+    """The figures of one run of a program of benches/."""
+    figures = values(run([str(program), *what], url, settings=settings))
+    if not figures:
+        raise Failure(f"{program.name} {' '.join(what)} printed no figure")
     return figures
 
 
-def compile_c(name: str, *link: str) -> Path:
+def compiled(name: str) -> Path:
+    """A program in C, `name`.c of benches/."""
     BUILT.mkdir(parents=True, exist_ok=True)
     program = BUILT / name
     command = [os.environ.get("CC", "cc"), "-std=gnu11", "-Wall", "-Wextra", "-Wpedantic", "-O2"]
     command += ["-I", str(ROOT / "include"), str(BENCHES / f"{name}.c"), "-o", str(program)]
-    run([*command, *link])
+    # One of them opens the library by itself.
+    link = ["-L", str(RELEASE), f"-Wl,-rpath,{RELEASE}", "-Wl,--as-needed", "-lmalti"]
+    run([*command, *link, "-pthread", "-ldl"])
     return program
 
 
-def record_program() -> Path:
-    return compile_c("record", "-L", str(RELEASE), f"-Wl,-rpath,{RELEASE}", "-lmalti", "-pthread")
-
-
-def memory_program() -> Path:
-    return compile_c("memory", "-ldl")
+def rust_program() -> Path:
+    """The bench of Rust hosts, which has a lock file and crates of its own."""
+    target = BUILT / "rust"
+    command = [CARGO, "build", "--locked", "--release", "--target-dir", str(target)]
+    command += ["--manifest-path", str(BENCHES / "rust" / "Cargo.toml")]
+    run(command, seconds=BUILD_SECONDS, told=True)
+    return target / "release" / "libmalti-bench"
 
 
 def wire_program() -> Path:
     """The bench of the JSON writer. Cargo is heard: it may take minutes, or wait for another."""
     command = [CARGO, "bench", "--locked", "--no-run", "--bench", "wire", "--message-format=json"]
+    # Apart, for it would overwrite the library that all others measure.
+    command += ["--target-dir", str(BUILT / "wire")]
     for line in run(command, seconds=BUILD_SECONDS, told=True).splitlines():
         message = json.loads(line)
         if message.get("executable") and message["target"]["name"] == "wire":

@@ -1,4 +1,4 @@
-"""The table of a bench: each figure beside its baseline and its target."""
+"""One line of a bench: a figure beside its baseline and its target. And the statistics of all."""
 
 import random
 from dataclasses import dataclass
@@ -6,7 +6,7 @@ from statistics import median, quantiles
 
 from programs import Failure
 
-NS, US, MS, BYTES = (1, "ns"), (1e3, "µs"), (1e6, "ms"), (1, "B")
+NS, US, MS, SECONDS, BYTES = (1, "ns"), (1e3, "µs"), (1e6, "ms"), (1e9, "s"), (1, "B")
 
 
 @dataclass
@@ -17,9 +17,9 @@ class Row:
     figure: str
     baseline: str
     ratio: str
-    target: str
-    judged: float
-    bound: float
+    target: str = ""
+    judged: float = 0
+    bound: float = 0
 
     @property
     def met(self) -> bool:
@@ -34,48 +34,40 @@ def interval(values: list[float]) -> tuple[float, float]:
     return cuts[0], cuts[-1]
 
 
+def point(values: list[float]) -> list[float]:
+    """What a plot has of them: the median and its interval."""
+    return [median(values), *interval(values)]
+
+
+def spread(values: list[float]) -> str:
+    """The median and its interval, of numbers that have no unit."""
+    if len(values) == 1:
+        return f"{values[0]:.3g}"
+    low, high = interval(values)
+    return f"{median(values):.3g} ({low:.3g} to {high:.3g})"
+
+
+def amount(values: list[float], unit: tuple[float, str]) -> str:
+    scale, name = unit
+    figure = median(values) / scale
+    return f"{figure:,.0f} {name}" if abs(figure) >= 1000 else f"{figure:.3g} {name}"
+
+
 def claim(
     what: str,
     unit: tuple[float, str],
     ours: list[float],
     named: str,
     theirs: list[float],
-    most: float,
+    most: float | None = None,
 ) -> Row:
-    """Ours is at most so much of theirs."""
+    """Ours is at most so much of theirs, if that is to be: in the median of the pairs' ratios and
+    in the whole of its interval."""
     if min(median(ours), median(theirs)) <= 0:
         raise Failure(f"{what}: {median(ours):.0f} beside {median(theirs):.0f} cannot be")
     ratios = [our / their for our, their in zip(ours, theirs)]
-    low, high = interval(ratios)
-    ratio = f"{median(ratios):.3f}"
-    scale, name = unit
-    return Row(
-        what,
-        f"{median(ours) / scale:.3g} {name}",
-        f"{named} {median(theirs) / scale:.3g} {name}",
-        f"{ratio} ({low:.3f} to {high:.3f})" if len(ratios) > 1 else ratio,
-        f"≤ 1/{1 / most:.0f}" if most < 1 else "< 1" if most == 1 else f"≤ {most:g}",
-        high,
-        most,
-    )
-
-
-class Table:
-    """Prints each line as soon as it is known, so the widths of all but the last cell are given."""
-
-    def __init__(self, *widths: int) -> None:
-        self.widths = widths
-        self.rows: list[Row] = []
-
-    def cells(self, *cells: str) -> None:
-        padded = [cell.ljust(width) for cell, width in zip(cells, self.widths)]
-        print("  ".join([*padded, *cells[len(self.widths) :]]).rstrip(), flush=True)
-
-    def add(self, row: Row) -> None:
-        self.rows.append(row)
-        cells = (row.what, row.figure, row.baseline, row.ratio, row.target)
-        self.cells(*cells, "ok" if row.met else "MISS")
-
-    @property
-    def met(self) -> int:
-        return sum(row.met for row in self.rows)
+    cells = (what, amount(ours, unit), f"{named} {amount(theirs, unit)}", spread(ratios))
+    if most is None:
+        return Row(*cells)
+    target = f"≤ 1/{1 / most:.0f}" if most < 1 else "< 1" if most == 1 else f"≤ {most:g}"
+    return Row(*cells, target, interval(ratios)[1] if len(ratios) > 1 else ratios[0], most)

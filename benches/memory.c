@@ -74,7 +74,7 @@ static void load(void) {
 }
 
 static void call_one(int i) {
-  const struct call *c = &calls[i % CALLS];
+  const struct call *c = &calls[i % calls_count];
   if (record(c->method, c->endpoint, c->status, c->response_time_us, c->consumer, NULL) != MALTI_OK)
     die("a call was not recorded");
 }
@@ -93,7 +93,7 @@ static void settle(int state, uint64_t records) {
 }
 
 static void heap_per_record(void) {
-  prepare_calls();
+  prepare_calls(CALLS);
   setenv("MALTI_MAX_RETRIES", "0", 1);
   load();
   call_one(0);
@@ -107,7 +107,7 @@ static void heap_per_record(void) {
 
 /* Nothing is delivered meanwhile: how many chunks the sender holds is left to chance elsewhere. */
 static void allocations(void) {
-  prepare_calls();
+  prepare_calls(CALLS);
   load();
   long long start = asked;
   for (int i = 0; i < 2 * SEGMENT; i++) call_one(i);
@@ -121,27 +121,17 @@ static void allocations(void) {
   printf("ours=%.5f\n", (double)during / (10 * SEGMENT));
 }
 
-/* A field of the process's memory, in bytes. */
-static double memory(const char *field) {
-  char line[256];
-  double kib = -1;
-  FILE *file = fopen("/proc/self/smaps_rollup", "r");
-  while (file && fgets(line, sizeof line, file))
-    if (!strncmp(line, field, strlen(field))) kib = strtod(line + strlen(field), NULL);
-  if (file) fclose(file);
-  if (kib < 0) die("no /proc/self/smaps_rollup");
-  return kib * 1024;
-}
+#define ROLLUP "/proc/self/smaps_rollup"
 
 static void idle(void) {
-  prepare_calls();
-  memory("Rss:");
-  double own = memory("Private_Dirty:"), resident = memory("Rss:");
+  prepare_calls(CALLS);
+  memory(ROLLUP, "Rss:"); /* once before, for what reading takes */
+  double own = memory(ROLLUP, "Private_Dirty:"), resident = memory(ROLLUP, "Rss:");
   load();
   call_one(0);
   if (flush(FLUSH_MS) != MALTI_OK) die("flush failed");
   settle(IDLE, 0);
-  printf("ours=%.0f resident=%.0f\n", memory("Private_Dirty:") - own, memory("Rss:") - resident);
+  printf("ours=%.0f resident=%.0f\n", memory(ROLLUP, "Private_Dirty:") - own, memory(ROLLUP, "Rss:") - resident);
 }
 
 int main(int argc, char **argv) {

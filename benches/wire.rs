@@ -3,13 +3,12 @@
 //! serde_json gets a derived struct whose fields are ready to be written (`&str`, `created_at` already formatted),
 //! so it is spared the cleaning and the calendar that our writer does.
 //!
-//! `--passes N` only writes the records N times, for callgrind.
+//! Prints nanoseconds of a record, a line for each round. `--passes N` only writes the records N times, for callgrind.
 #![allow(clippy::unwrap_used, clippy::print_stdout)]
 
 use std::hint::black_box;
 use std::time::{Duration, Instant};
 
-use criterion::{Criterion, Throughput};
 use malti::record::RawRecord;
 use malti::wire::Writer;
 use serde::Serialize;
@@ -18,7 +17,6 @@ const RECORDS: usize = 2_000;
 const ROUNDS: usize = 51;
 /// The same for both, and long beside a time slice: else a busy machine interrupts the slower one oftener.
 const WINDOW: Duration = Duration::from_millis(25);
-const TARGET: f64 = 1.0 / 3.0;
 
 #[derive(Serialize)]
 struct Baseline<'a> {
@@ -131,38 +129,18 @@ fn main() {
         return (0..passes).for_each(|_| ours(&mut a, &mut writer, &raw));
     }
 
-    let mut criterion = Criterion::default()
-        .warm_up_time(Duration::from_millis(500))
-        .measurement_time(Duration::from_secs(2))
-        .configure_from_args();
-    let mut group = criterion.benchmark_group("wire");
-    group.throughput(Throughput::Elements(RECORDS as u64));
-    group.bench_function("ours", |bench| {
-        bench.iter(|| ours(&mut a, &mut writer, &raw))
-    });
-    group.bench_function("serde_json", |bench| {
-        bench.iter(|| serde_json(&mut b, &baseline))
-    });
-    group.finish();
-
     // Rounds that alternate, each in the other order: whatever else the machine does meets both alike.
-    let mut rounds: Vec<(f64, f64)> = (0..ROUNDS)
-        .map(|round| {
-            let mut ours = || time(|| ours(&mut a, &mut writer, &raw));
-            let mut serde = || time(|| serde_json(&mut b, &baseline));
-            if round % 2 == 0 {
-                (ours(), serde())
-            } else {
-                let serde = serde();
-                (ours(), serde)
-            }
-        })
-        .collect();
-    let ratio = median(&mut rounds, |(ours, serde)| ours / serde);
-    let (ours, serde) = (median(&mut rounds, |r| r.0), median(&mut rounds, |r| r.1));
-    println!(
-        "ns a record: ours={ours:.1} baseline={serde:.1} ratio={ratio:.3} (serde_json; target ≤ {TARGET:.3})"
-    );
+    for round in 0..ROUNDS {
+        let mut ours = || time(|| ours(&mut a, &mut writer, &raw));
+        let mut serde = || time(|| serde_json(&mut b, &baseline));
+        let (ours, serde) = if round % 2 == 0 {
+            (ours(), serde())
+        } else {
+            let serde = serde();
+            (ours(), serde)
+        };
+        println!("ours={ours:.1} serde_json={serde:.1}");
+    }
 }
 
 fn passes() -> Option<usize> {
@@ -179,9 +157,4 @@ fn time(mut pass: impl FnMut()) -> f64 {
         passes += 1;
     }
     start.elapsed().as_nanos() as f64 / (passes * RECORDS) as f64
-}
-
-fn median(rounds: &mut [(f64, f64)], figure: impl Fn((f64, f64)) -> f64) -> f64 {
-    rounds.sort_by(|a, b| figure(*a).total_cmp(&figure(*b)));
-    figure(rounds[rounds.len() / 2])
 }

@@ -7,9 +7,10 @@
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 enum {
-  CALLS = 1024,    /* prepared calls; a power of two */
+  CALLS = 1024,    /* prepared, where it is not said how many */
   SEGMENT = 20000, /* calls between two flushes: fewer than the buffer holds, so that none is dropped */
   FLUSH_MS = 60000,
 };
@@ -20,14 +21,23 @@ struct call {
   uint64_t response_time_us;
 };
 
-static struct call calls[CALLS];
+static struct call *calls;
+static int calls_count;
 
-static void prepare_calls(void) {
+static void die(const char *what) {
+  fprintf(stderr, "bench: %s\n", what);
+  exit(1);
+}
+
+static void prepare_calls(int count) {
   static const char *const methods[] = {"GET", "POST", "PUT", "DELETE", "PATCH"};
   static const char *const things[] = {"users", "orders", "invoices"};
   static const int32_t statuses[] = {200, 201, 204, 302, 422, 500};
   uint32_t random = 42;
-  for (int i = 0; i < CALLS; i++) {
+  calls = malloc((size_t)count * sizeof *calls);
+  if (!calls) die("no memory");
+  calls_count = count;
+  for (int i = 0; i < count; i++) {
     struct call *call = &calls[i];
     random = random * 1664525u + 1013904223u;
     snprintf(call->method, sizeof call->method, "%s", methods[i % 5]);
@@ -38,9 +48,16 @@ static void prepare_calls(void) {
   }
 }
 
-static void die(const char *what) {
-  fprintf(stderr, "bench: %s\n", what);
-  exit(1);
+/* A field of a file of /proc/self about memory, in bytes. */
+static inline double memory(const char *path, const char *field) {
+  char line[256];
+  double kib = -1;
+  FILE *file = fopen(path, "r");
+  while (file && fgets(line, sizeof line, file))
+    if (!strncmp(line, field, strlen(field))) kib = strtod(line + strlen(field), NULL);
+  if (file) fclose(file);
+  if (kib < 0) die(path);
+  return kib * 1024;
 }
 
 #endif

@@ -1,17 +1,17 @@
-// Measures the Go binding beside an empty cgo call and C strings, and its middleware beside others: prints
-// nanoseconds a call as JSON, each list a turn.
+// What the Go binding costs. `measure` sets it beside other calls and its middleware beside others, and prints
+// nanoseconds a call as JSON, each list a turn. `serve` answers requests until standard input ends.
 package main
 
 import (
 	"context"
 	"encoding/json"
+	"iter"
 	"log"
 	"os"
 	"testing"
 	"time"
 
 	malti "github.com/libmalti/malti-go"
-	"go.opentelemetry.io/otel/sdk/trace"
 )
 
 const (
@@ -23,10 +23,6 @@ const (
 var request = malti.Request{
 	Method: "GET", Endpoint: "/users/{user_id}", Status: 200, Duration: 12 * time.Microsecond, Consumer: "mobile-app",
 }
-
-func ours() { _ = malti.Record(request) }
-
-func theirs() { withStrings(request.Method, request.Endpoint, request.Consumer) }
 
 // took is the time of one call, and delivers afterwards what it recorded.
 func took(count int, call func()) float64 {
@@ -59,16 +55,24 @@ func compared(count int, all ...func()) [][]float64 {
 	return times
 }
 
-// exporter drops the spans: a batch costs what it costs up to there.
-type exporter struct{}
-
-func (exporter) ExportSpans(context.Context, []trace.ReadOnlySpan) error { return nil }
-func (exporter) Shutdown(context.Context) error                          { return nil }
+func byName(count int, subjects iter.Seq2[string, func()]) map[string][]float64 {
+	var names []string
+	var all []func()
+	for name, call := range subjects {
+		names, all = append(names, name), append(all, call)
+	}
+	found := map[string][]float64{}
+	for i, times := range compared(count, all...) {
+		found[names[i]] = times
+	}
+	return found
+}
 
 type found struct {
-	Record, Empty, Strings []float64
-	Allocations            float64
-	Routers                []measured
+	// Record has the times of a call, by what keeps it.
+	Record      map[string][]float64
+	Allocations float64
+	Routers     []measured
 }
 
 // measured are the times of a request, by what is before the router.
@@ -78,22 +82,20 @@ type measured struct {
 }
 
 func main() {
+	if len(os.Args) == 3 && os.Args[1] == "serve" {
+		listen(os.Args[2])
+	} else {
+		measure()
+	}
+}
+
+func measure() {
 	if err := malti.Init(malti.Config{ServiceName: "bench", BatchInterval: time.Hour}); err != nil {
 		log.Fatal(err)
 	}
-	times := compared(calls, ours, empty, theirs)
-	found := found{times[0], times[1], times[2], testing.AllocsPerRun(calls, ours), nil}
+	found := found{Record: byName(calls, recorders()), Allocations: testing.AllocsPerRun(calls, ours)}
 	for _, router := range routers {
-		var names []string
-		var all []func()
-		for name, serve := range router.subjects() {
-			names, all = append(names, name), append(all, serve)
-		}
-		byName := map[string][]float64{}
-		for i, times := range compared(requests, all...) {
-			byName[names[i]] = times
-		}
-		found.Routers = append(found.Routers, measured{router.name, byName})
+		found.Routers = append(found.Routers, measured{router.name, byName(requests, router.subjects())})
 	}
 	if err := malti.Shutdown(context.Background()); err != nil {
 		log.Fatal(err)

@@ -25,7 +25,6 @@ import (
 	"go.opentelemetry.io/contrib/instrumentation/github.com/gorilla/mux/otelmux"
 	"go.opentelemetry.io/contrib/instrumentation/github.com/labstack/echo/otelecho"
 	"go.opentelemetry.io/contrib/instrumentation/net/http/otelhttp"
-	"go.opentelemetry.io/otel/sdk/trace"
 )
 
 // What is before a router; any other name is that of the router's own middleware for OpenTelemetry.
@@ -34,8 +33,6 @@ const (
 	libmalti  = "libmalti"
 	aroundAll = "otelhttp"
 )
-
-var provider = trace.NewTracerProvider(trace.WithBatcher(exporter{}))
 
 // router makes one that answers GET /users/{user_id}.
 type router struct {

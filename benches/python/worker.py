@@ -11,13 +11,14 @@ installed, and `libmalti` ours.
 from __future__ import annotations
 
 import asyncio
+import gc
 import json
 import logging
 import os
 import sys
 import threading
 import time
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Iterable
 from functools import partial
 from pathlib import Path
 from typing import Any, Callable
@@ -28,6 +29,7 @@ sys.path.append(str(Path(__file__).resolve().parents[2] / "bindings/python/src")
 
 import drivers
 import frameworks
+import peers
 import subjects
 from drivers import Drive
 
@@ -79,6 +81,10 @@ class Reference:
         size: int = self.system.get_stats()["current_size"]
         return size
 
+    def sent(self) -> int:
+        count: int = self.system.get_stats()["total_sent"]
+        return count
+
     async def drain(self, records: int) -> None:
         await self.send()
         stats = self.system.get_stats()
@@ -106,6 +112,10 @@ class Ours:
         waiting: int = stats["recorded"] - stats["sent"]
         return waiting
 
+    def sent(self) -> int:
+        count: int = self.libmalti.stats()["sent"]
+        return count
+
     async def drain(self, records: int) -> None:
         assert self.libmalti.flush(60)
         stats = self.libmalti.stats()
@@ -121,7 +131,7 @@ CLIENTS: dict[str, Callable[[], Any]] = {"ours": Ours, "reference": Reference}
 async def record() -> Figures:
     """One call, ours and the reference's, without the loop around it."""
     calls = workload(CALLS)
-    clients = {name: make() for name, make in CLIENTS.items()}
+    clients = {name: make() for name, make in {**CLIENTS, **peers.CLIENTS}.items()}
     for client in clients.values():
         await client.start()
 
@@ -145,6 +155,54 @@ async def record() -> Figures:
                 figures[name].append(cost)
     for client in clients.values():
         await client.stop()
+    return figures
+
+
+async def latency() -> Figures:
+    """Percentiles of one call by the clock, without what the clock itself takes."""
+    calls = workload(CALLS)
+    now = time.perf_counter_ns
+    figures: Figures = {}
+
+    def percentiles(call: Callable[..., object] | None) -> list[int]:
+        waits = []
+        for arguments in calls:
+            began = now()
+            if call is not None:
+                call(*arguments)
+            waits.append(now() - began)
+        waits.sort()
+        return [waits[CALLS * permille // 1000] for permille in (500, 990, 999)]
+
+    for name, make in {**CLIENTS, **peers.CLIENTS}.items():
+        client = make()
+        await client.start()
+        for turn in range(WARMING + ROUNDS):
+            clock = percentiles(None)[0]
+            found = percentiles(client.record)
+            await client.drain((turn + 1) * CALLS)
+            if turn >= WARMING:
+                for permille, value in zip((500, 990, 999), found):
+                    figures.setdefault(f"{name}_{permille}", []).append(value - clock)
+        await client.stop()
+    return figures
+
+
+async def sending(name: str) -> Figures:
+    """CPU time of the whole process for a record, without the call that makes it."""
+    client = CLIENTS[name]()
+    await client.start()
+    calls = workload(CALLS)
+    figures: Figures = {"cpu": []}
+    for turn in range(WARMING + SENDINGS):
+        whole, own = time.process_time_ns(), time.thread_time_ns()
+        for method, endpoint, status, duration, consumer in calls:
+            client.record(method, endpoint, status, duration, consumer)
+        calling = time.thread_time_ns() - own
+        await client.drain((turn + 1) * CALLS)
+        if turn >= WARMING:
+            figures["cpu"].append((time.process_time_ns() - whole - calling) / CALLS)
+    await client.stop()
     return figures
 
 
@@ -250,38 +308,95 @@ async def memory(name: str) -> Figures:
     return {"bytes": [(after - before) / WAITING_MOST]}
 
 
-async def beside(make: Callable[[], Any], wrappers: dict[str, Callable[[Any], Any]]) -> Figures:
+class Subject:
+    """One application, which its wrapper may record. A turn gives what a request costs the thread
+    that serves it, and then what another one costs the whole process, until all has left it.
+    """
+
+    def __init__(self, name: str, make: Callable[[], Any]) -> None:
+        self.name = name
+        app = subjects.ALL[name](make())
+        self.drive, self.whole = drivers.asgi(app), drivers.asgi(app, time.process_time_ns)
+        self.client = CLIENTS[subjects.CLIENTS[name]]() if name in subjects.CLIENTS else None
+        self.asked = 0
+
+    async def start(self) -> None:
+        if self.client:
+            await self.client.start()
+
+    async def settle(self) -> None:
+        self.asked += drivers.REQUESTS
+        if self.client:
+            await self.client.drain(self.asked)
+        elif self.name in subjects.DELIVERED:
+            assert subjects.DELIVERED[self.name]() == self.asked, self.name
+
+    async def turn(self) -> tuple[float, float]:
+        own = await self.drive()
+        await self.settle()
+        whole = await self.whole()
+        began = time.process_time_ns()
+        await self.settle()
+        return own, whole + (time.process_time_ns() - began) / drivers.REQUESTS
+
+
+async def beside(make: Callable[[], Any], names: Iterable[str]) -> Figures:
     """What each adds to a request, beside the bare one measured before it and after it."""
-    bare = drivers.asgi(make())
-    clients: tuple[Ours, Reference] = (Ours(), Reference())
-    for client in clients:
-        await client.start()
-    drives = {name: drivers.asgi(wrap(make())) for name, wrap in wrappers.items()}
-    figures: Figures = {name: [] for name in ("bare", *drives)}
+    bare, *others = [Subject(name, make) for name in ("bare", *names)]
+    for subject in others:
+        await subject.start()
+    figures: Figures = {}
+
+    def add(name: str, own: float, whole: float) -> None:
+        figures.setdefault(name, []).append(own)
+        figures.setdefault(f"{name}, process", []).append(whole)
+
     for turn in range(WARMING + ROUNDS):
-        before = await bare()
-        found = {name: await drive() for name, drive in drives.items()}
-        between = (before + await bare()) / 2
-        for client in clients:
-            await client.drain((turn + 1) * drivers.REQUESTS)
+        before = await bare.turn()
+        found = {subject.name: await subject.turn() for subject in others}
+        after = await bare.turn()
+        own, whole = ((one + two) / 2 for one, two in zip(before, after))
         if turn >= WARMING:
-            figures["bare"].append(between)
-            for name, value in found.items():
-                figures[name].append(value - between)
-    for client in clients:
-        await client.stop()
+            add("bare", own, whole)
+            for name, (mine, all_of_it) in found.items():
+                add(name, mine - own, all_of_it - whole)
+    for subject in others:
+        if subject.client:
+            await subject.client.stop()
     return figures
 
 
 async def asgi() -> Figures:
-    return await beside(
-        lambda: subjects.bare,
-        {"libmalti": subjects.libmalti, subjects.REFERENCE: subjects.malti_telemetry},
-    )
+    return await beside(lambda: subjects.bare, ("libmalti", subjects.REFERENCE))
 
 
 async def fastapi() -> Figures:
-    return await beside(subjects.fastapi, {"libmalti": subjects.libmalti, **subjects.PEERS})
+    return await beside(subjects.fastapi, ("libmalti", *subjects.PEERS))
+
+
+async def everywhere(name: str) -> Figures:
+    """Of one that has FastAPI itself instrumented, in every application of the process: a whole
+    request, in a process that has no other.
+    """
+    subject = Subject(name, subjects.fastapi)
+    found = [await subject.turn() for _ in range(WARMING + ROUNDS)][WARMING:]
+    if name == "apitally":
+        assert subjects.apitally_works()
+    own, whole = zip(*found)
+    return {name: list(own), f"{name}, process": list(whole)}
+
+
+async def count(name: str, requests: str) -> Figures:
+    """So many requests to a bare application, for callgrind."""
+    drivers.REQUESTS = int(requests)
+    gc.disable()
+    subject = Subject(name, lambda: subjects.bare)
+    await subject.start()
+    took = await subject.drive()
+    await subject.settle()
+    if subject.client:
+        await subject.client.stop()
+    return {"ns": [took]}
 
 
 async def alone(drive: Drive, client: Ours | None = None) -> Figures:
@@ -296,16 +411,6 @@ async def alone(drive: Drive, client: Ours | None = None) -> Figures:
     return {"ns": [min(took[WARMING:])]}
 
 
-async def apitally(active: str) -> Figures:
-    """It has FastAPI itself instrumented, in every application of the process."""
-    app = subjects.fastapi()
-    if active == "active":
-        subjects.apitally(app)
-    found = await alone(drivers.asgi(app))
-    assert subjects.apitally_works() == (active == "active")
-    return found
-
-
 async def framework(name: str, recorded: str) -> Figures:
     """Alone, for Sanic serves one application in a process."""
     with_ours = recorded == "recorded"
@@ -314,12 +419,15 @@ async def framework(name: str, recorded: str) -> Figures:
 
 WORK: dict[str, Callable[..., Any]] = {
     "record": record,
+    "latency": latency,
+    "sending": sending,
     "loaded": loaded,
     "stall": stall,
     "memory": memory,
     "asgi": asgi,
     "fastapi": fastapi,
-    "apitally": apitally,
+    "everywhere": everywhere,
+    "count": count,
     "framework": framework,
 }
 
