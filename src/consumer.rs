@@ -17,7 +17,7 @@ use ipnet::IpNet;
 /// The consumer of a request that no source knows.
 pub const ANONYMOUS: &str = "anonymous";
 
-const FORWARDED_FOR: &[u8] = b"x-forwarded-for";
+const FORWARDED_FOR: &str = "x-forwarded-for";
 
 /// Where a consumer may come from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -145,23 +145,20 @@ impl Rules {
 
     /// Whether a header of this name can make a difference, here or to [`context`](Self::context).
     pub fn reads(&self, name: &[u8]) -> bool {
-        self.wanted()
-            .any(|wanted| name.eq_ignore_ascii_case(wanted))
+        let among = |names: &[String]| names.iter().any(|wanted| is_named(name, wanted));
+        among(&self.headers)
+            || among(&self.context_headers)
+            || self.use_ip && is_named(name, FORWARDED_FOR)
     }
 
     /// The names that [`reads`](Self::reads) takes, in small letters.
     pub fn names(&self) -> Vec<String> {
-        self.wanted()
-            .map(|name| String::from_utf8_lossy(name).to_ascii_lowercase())
-            .collect()
-    }
-
-    fn wanted(&self) -> impl Iterator<Item = &[u8]> {
-        self.headers
-            .iter()
-            .chain(&self.context_headers)
-            .map(String::as_bytes)
+        let names = self.headers.iter().chain(&self.context_headers);
+        names
+            .map(String::as_str)
             .chain(self.use_ip.then_some(FORWARDED_FOR))
+            .map(str::to_ascii_lowercase)
+            .collect()
     }
 
     /// The context that the headers (as in [`Request::headers`]) give, if [`Rules::context_headers`]
@@ -179,7 +176,7 @@ impl Rules {
     fn client(&self, request: &Request<'_>) -> Option<IpAddr> {
         let peer = address(request.peer);
         let mut forwarded = pairs(request.headers)
-            .filter(|(name, _)| name.eq_ignore_ascii_case(FORWARDED_FOR))
+            .filter(|(name, _)| is_named(name, FORWARDED_FOR))
             .flat_map(|(_, value)| value.split(|&b| b == b','))
             .map(<[u8]>::trim_ascii)
             .filter(|entry| !entry.is_empty())
@@ -216,6 +213,12 @@ impl Rules {
     }
 }
 
+fn is_named(name: &[u8], wanted: &str) -> bool {
+    let wanted = wanted.as_bytes();
+    // Most are of another length, or in the same case: HTTP/2 and many servers have small letters alone.
+    name.len() == wanted.len() && (name == wanted || name.eq_ignore_ascii_case(wanted))
+}
+
 /// The pairs of a header block. A name without a value at its end is ignored.
 fn pairs(headers: &[u8]) -> impl Iterator<Item = (&[u8], &[u8])> {
     let mut rest = headers;
@@ -232,7 +235,7 @@ fn header<'a>(names: &[String], headers: &'a [u8]) -> Option<Cow<'a, str>> {
     first_of(
         names,
         pairs(headers),
-        |wanted, name| name.eq_ignore_ascii_case(wanted.as_bytes()),
+        |wanted, name| is_named(name, wanted),
         |value| trimmed(utf8_or_latin1(value)),
     )
 }
@@ -241,16 +244,16 @@ fn header<'a>(names: &[String], headers: &'a [u8]) -> Option<Cow<'a, str>> {
 /// names are looked for.
 fn first_of<N, V, T>(
     names: &[String],
-    pairs: impl Iterator<Item = (N, V)>,
+    mut pairs: impl Iterator<Item = (N, V)>,
     same: impl Fn(&str, &N) -> bool,
     value_of: impl Fn(V) -> Option<T>,
 ) -> Option<T> {
     let mut better = names;
     let mut best = None;
-    for (name, value) in pairs {
-        if better.is_empty() {
-            break;
-        }
+    // Without a name to look for no pair is even cut out.
+    while !better.is_empty()
+        && let Some((name, value)) = pairs.next()
+    {
         if let Some(rank) = better.iter().position(|wanted| same(wanted, &name))
             && let Some(found) = value_of(value)
         {

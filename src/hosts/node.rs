@@ -15,12 +15,12 @@ use std::time::{Duration, Instant};
 use napi_sys as napi;
 use napi_sys::{Status, ValueType};
 
-use super::request;
+use super::headers;
 use crate::capi::{self, status};
 use crate::client::RawCall;
 use crate::config::{Config, ConfigError};
 use crate::process;
-use crate::record::FIELD_MAX;
+use crate::record::{FIELD_MAX, kept};
 use crate::route::{self, Dialect};
 use crate::sys;
 
@@ -310,7 +310,7 @@ impl<const N: usize> Call<'_, N> {
             })
             .map_err(|_| Fault::Refused)?
         };
-        Ok(request::cut(text))
+        Ok(kept(text))
     }
 
     /// The same; null and undefined are empty.
@@ -376,7 +376,7 @@ impl<const N: usize> Call<'_, N> {
                 match name {
                     Ok(name) if rules.reads(name) => {
                         let value = latin1(env, element(index)?, "headers", TAKES)?;
-                        request::add_header(&mut block, name, &value);
+                        headers::add(&mut block, name, &value);
                     }
                     Ok(_) => {}
                     Err(_) => return Err(mistyped(env, given, "headers", TAKES)),
@@ -454,7 +454,7 @@ unsafe extern "C" fn record_request(env: Env, info: Info) -> Value {
             return int(env, status::MALTI_NOT_RUNNING);
         };
         let mut room = Text::new();
-        let code = request::record(
+        let code = capi::submit_request(
             &tenure.rules,
             record,
             &call.headers(6, &tenure.rules)?,

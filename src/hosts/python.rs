@@ -11,12 +11,13 @@ use std::ops::RangeInclusive;
 use std::ptr;
 use std::sync::OnceLock;
 
-use super::request::{self, cut};
+use super::headers;
 use crate::capi::{self, status};
 use crate::client::RawCall;
 use crate::consumer::Rules;
 use crate::log;
 use crate::process;
+use crate::record::kept;
 use crate::sys;
 
 /// A builtin, whose call is answered by `$answer`.
@@ -409,7 +410,7 @@ impl Api {
     ) -> Option<i32> {
         // SAFETY: the caller holds the GIL.
         let headers = unsafe { self.headers(headers, rules)? };
-        let record = || request::record(rules, call, &headers, query, peer);
+        let record = || capi::submit_request(rules, call, &headers, query, peer);
         Some(capi::guard(status::MALTI_ERR_PANIC, record))
     }
 
@@ -455,7 +456,7 @@ impl Api {
                 let name = self.bytes_of((self.tuple_get_item)(pair, 0))?;
                 if rules.reads(name) {
                     let value = self.bytes_of((self.tuple_get_item)(pair, 1))?;
-                    request::add_header(&mut block, name, value);
+                    headers::add(&mut block, name, value);
                 }
             }
         }
@@ -500,7 +501,7 @@ impl Api {
                 return None;
             }
             let text = std::slice::from_raw_parts(text.cast(), len as usize);
-            Some(cut(text))
+            Some(kept(text))
         }
     }
 
