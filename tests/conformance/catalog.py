@@ -84,14 +84,16 @@ class App:
 
 
 def _compiled(source: Path, needs: list[str], folder: Path) -> Path:
-    """A program in C, with the example's telemetry.c, or in C++; `needs` is known to pkg-config."""
+    """A program in C, with the example's telemetry.c, or in C++."""
     is_cpp = source.suffix == ".cpp"
     variable, usual, standard = ("CXX", "c++", "c++17") if is_cpp else ("CC", "cc", "c11")
     compiler = os.environ.get(variable) or usual
     if not shutil.which(compiler):
         raise NotHere(f"there is no compiler ({compiler})")
-    flags = []
+    flags = [need for need in needs if need.startswith("-")]
     for package in needs:
+        if package in flags:
+            continue
         if not shutil.which("pkg-config"):
             raise NotHere("there is no pkg-config")
         asked = ["pkg-config", "--cflags", "--libs", package]
@@ -101,13 +103,15 @@ def _compiled(source: Path, needs: list[str], folder: Path) -> Path:
         flags += shlex.split(found.stdout)
     program = folder / source.stem
     command = [compiler, f"-std={standard}", "-O1", *_STRICT, "-I", str(ROOT / "include")]
-    if is_cpp:
-        command += ["-I", str(ROOT / "bindings" / "cpp" / "adapters"), str(source)]
-    else:
-        command += ["-I", str(EXAMPLES), str(source), str(EXAMPLES / "telemetry.c")]
+    command += ["-I", str(ROOT / "bindings" / ("cpp" if is_cpp else "c") / "adapters"), str(source)]
+    if not is_cpp:
+        command += ["-I", str(EXAMPLES), str(EXAMPLES / "telemetry.c")]
     command += ["-o", str(program), "-L", str(LIBRARY.parent), f"-Wl,-rpath,{LIBRARY.parent}"]
     done = subprocess.run([*command, "-lmalti", *flags], capture_output=True, text=True)
     if done.returncode != 0:
+        # The compiler alone knows of what pkg-config does not.
+        if any(need.startswith("-") for need in needs) and "No such file" in done.stderr:
+            raise NotHere(f"there is no {' '.join(needs)}")
         raise Mistake(f"{source.name} does not compile\n{done.stderr}")
     return program
 

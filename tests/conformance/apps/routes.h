@@ -7,8 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define SLOW_MS 10000
-#define LATER_MS 20
+#define SLOW_AFTER_MS 10000
+#define LATER_AFTER_MS 20
 #define CHUNK "chunk\n"
 #define CHUNKS 3
 #define CHUNK_MS 100
@@ -17,8 +17,8 @@ enum how {
     AT_ONCE,
     STREAM,    /* CHUNKS times CHUNK, CHUNK_MS apart */
     BROKEN,    /* CHUNK, and then a fault: what is recorded is a 500 */
-    SLOW,      /* after SLOW_MS, unless the client leaves before */
-    LATER,     /* `consumer` is to be set after LATER_MS, by another thread where the server has several */
+    SLOW,      /* after SLOW_AFTER_MS, unless the client leaves before */
+    LATER,     /* `consumer` is to be set after LATER_AFTER_MS, by another thread where the server has several */
 };
 
 struct reply {
