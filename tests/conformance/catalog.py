@@ -71,6 +71,8 @@ class App:
             return [str(_built(self.file, folder))]
         if self.file.suffix in (".c", ".cpp"):
             return [str(_compiled(self.file, self.needs, folder))]
+        if self.file.suffix == ".conf":
+            return _nginx(self.file.parent, folder)
         raise Mistake(f"{self.name}: no way to start {self.file.name}")
 
     def environment(self) -> dict[str, str]:
@@ -114,6 +116,23 @@ def _compiled(source: Path, needs: list[str], folder: Path) -> Path:
             raise NotHere(f"there is no {' '.join(needs)}")
         raise Mistake(f"{source.name} does not compile\n{done.stderr}")
     return program
+
+
+def _nginx(apps: Path, folder: Path) -> list[str]:
+    """nginx with the module of this checkout, before the app in C."""
+    sys.path.append(str(ROOT / "tests" / "nginx"))
+    import serving
+
+    if missing := serving.missing():
+        raise NotHere(f"there is no {missing}")
+    preloaded = folder / "stats.so"
+    command = [os.environ.get("CC") or "cc", "-shared", "-fPIC", *_STRICT, "-Wno-pedantic"]
+    subprocess.run(
+        [*command, str(apps / "nginx_stats.c"), "-o", str(preloaded), "-ldl"], check=True
+    )
+    behind = _compiled(apps / "c_app.c", [], folder)
+    started = [sys.executable, str(apps / "nginx_app.py")]
+    return [*started, str(serving.build(folder)), str(preloaded), str(behind)]
 
 
 def _built(source: Path, folder: Path) -> Path:
