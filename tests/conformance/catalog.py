@@ -72,7 +72,7 @@ class App:
         if self.file.suffix in (".c", ".cpp"):
             return [str(_compiled(self.file, self.needs, folder))]
         if self.file.suffix == ".conf":
-            return _nginx(self.file.parent, folder)
+            return _nginx(self.file, folder)
         raise Mistake(f"{self.name}: no way to start {self.file.name}")
 
     def environment(self) -> dict[str, str]:
@@ -118,7 +118,7 @@ def _compiled(source: Path, needs: list[str], folder: Path) -> Path:
     return program
 
 
-def _nginx(apps: Path, folder: Path) -> list[str]:
+def _nginx(conf: Path, folder: Path) -> list[str]:
     """nginx with the module of this checkout, before the app in C."""
     sys.path.append(str(ROOT / "tests" / "nginx"))
     import serving
@@ -128,10 +128,10 @@ def _nginx(apps: Path, folder: Path) -> list[str]:
     preloaded = folder / "stats.so"
     command = [os.environ.get("CC") or "cc", "-shared", "-fPIC", *_STRICT, "-Wno-pedantic"]
     subprocess.run(
-        [*command, str(apps / "nginx_stats.c"), "-o", str(preloaded), "-ldl"], check=True
+        [*command, str(conf.with_name("stats.c")), "-o", str(preloaded), "-ldl"], check=True
     )
-    behind = _compiled(apps / "c_app.c", [], folder)
-    started = [sys.executable, str(apps / "nginx_app.py")]
+    behind = _compiled(HERE / "apps" / "c_app.c", [], folder)
+    started = [sys.executable, str(conf.with_name("app.py"))]
     return [*started, str(serving.build(folder)), str(preloaded), str(behind)]
 
 

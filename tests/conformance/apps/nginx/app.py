@@ -1,4 +1,4 @@
-"""nginx with its module, before the suite's app in C: `nginx_app.py MODULE PRELOADED APP` runs them.
+"""nginx with its module, before the suite's app in C: `app.py MODULE PRELOADED APP` runs them.
 
 The app behind is without telemetry, as what stands behind nginx is.
 """
@@ -11,12 +11,11 @@ import sys
 import tempfile
 from pathlib import Path
 
-HERE = Path(__file__).resolve().parent
-# Before the folder of this program, which has a module of that name too.
-sys.path.insert(0, str(HERE.parents[1] / "nginx"))
+sys.path.append(str(Path(__file__).resolve().parents[3] / "nginx"))
 
 import serving
 
+HERE = Path(__file__).resolve().parent
 module, preloaded, app = sys.argv[1:]
 
 
