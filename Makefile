@@ -118,6 +118,10 @@ bench-quick: lib ## count instructions and allocations of a record, fail where t
 bench-nginx: lib ## measure what the module costs nginx: instructions, and requests a second
 	@$(PYTHON) benches/nginx.py
 
+.PHONY: bench-c
+bench-c: lib ## count what the adapters cost servers in C and C++: instructions of a request
+	@$(PYTHON) benches/c_servers.py
+
 .PHONY: cross
 cross: $(NOX) $(TOOLCHAIN) ## build the library for Windows, macOS, musl and arm64
 	@$(NOX) --session cross
