@@ -95,10 +95,9 @@ pub unsafe extern "C" fn malti_resolve_context(
     })
 }
 
-/// Whether the running client's settings read request headers of this name, in any case of letters: a server may leave
-/// out all others of what it gives to malti_record_request, malti_resolve_consumer and malti_resolve_context, and need not
-/// keep them. 1: they do; 0: they don't, or no client runs. `name` and `name_len` as for malti_record_n, errors too. Any
-/// thread.
+/// Whether the running client's settings read request headers of this name, in any case of letters. A server need not
+/// keep the others, and may leave them out where malti_record_request or malti_resolve_consumer asks for all. 1: they
+/// do; 0: they don't, or no client runs. `name` and `name_len` as for malti_record_n, errors too. Any thread.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn malti_reads_header(name: *const c_char, name_len: usize) -> i32 {
     guard(MALTI_ERR_PANIC, || {
