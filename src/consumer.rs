@@ -126,18 +126,30 @@ pub struct Request<'a> {
 impl Rules {
     /// The consumer of a request: trimmed, never empty, not cut. Borrows from the request where it can.
     pub fn consumer<'a>(&self, request: &Request<'a>) -> Cow<'a, str> {
+        self.consumer_of(request, pairs(request.headers))
+    }
+
+    /// The same with these headers in place of the request's.
+    pub(crate) fn consumer_of<'a>(
+        &self,
+        request: &Request<'a>,
+        headers: impl Headers<'a>,
+    ) -> Cow<'a, str> {
         self.order
             .iter()
             .find_map(|source| match source {
                 Source::State => trimmed(String::from_utf8_lossy(request.state?)),
-                Source::Header => header(&self.headers, request.headers),
+                Source::Header => header(&self.headers, headers.clone()),
+                Source::Query if request.query.is_empty() => None,
                 Source::Query => first_of(
                     &self.query,
                     form_urlencoded::parse(request.query),
                     |wanted, name| wanted == name,
                     trimmed,
                 ),
-                Source::Ip if self.use_ip => self.client(request).map(|ip| self.show(ip).into()),
+                Source::Ip if self.use_ip => self
+                    .client(request.peer, headers.clone())
+                    .map(|ip| self.show(ip).into()),
                 Source::Ip => None,
             })
             .unwrap_or(Cow::Borrowed(ANONYMOUS))
@@ -145,25 +157,27 @@ impl Rules {
 
     /// Whether a header of this name can make a difference, here or to [`context`](Self::context).
     pub fn reads(&self, name: &[u8]) -> bool {
-        let among = |names: &[String]| names.iter().any(|wanted| is_named(name, wanted));
-        among(&self.headers)
-            || among(&self.context_headers)
-            || self.use_ip && is_named(name, FORWARDED_FOR)
+        let is_of = |names: &[String]| names.iter().any(|wanted| same_name(wanted, name));
+        is_of(&self.headers)
+            || is_of(&self.context_headers)
+            || (self.use_ip && same_name(FORWARDED_FOR, name))
     }
 
     /// The names that [`reads`](Self::reads) takes, in small letters.
     pub fn names(&self) -> Vec<String> {
-        let names = self.headers.iter().chain(&self.context_headers);
-        names
-            .map(String::as_str)
-            .chain(self.use_ip.then_some(FORWARDED_FOR))
-            .map(str::to_ascii_lowercase)
+        let own = self.headers.iter().chain(&self.context_headers);
+        own.map(|name| name.to_ascii_lowercase())
+            .chain(self.use_ip.then(|| FORWARDED_FOR.to_owned()))
             .collect()
     }
 
     /// The context that the headers (as in [`Request::headers`]) give, if [`Rules::context_headers`]
     /// names one that has a value.
     pub fn context<'a>(&self, headers: &'a [u8]) -> Option<Cow<'a, str>> {
+        self.context_of(pairs(headers))
+    }
+
+    pub(crate) fn context_of<'a>(&self, headers: impl Headers<'a>) -> Option<Cow<'a, str>> {
         header(&self.context_headers, headers)
     }
 
@@ -173,10 +187,10 @@ impl Rules {
     /// With trusted proxies an entry counts only if all to its right were written by them, so the
     /// first one from the right that is not theirs ends the search. If it is no address, or if every
     /// entry is theirs, the peer's stands.
-    fn client(&self, request: &Request<'_>) -> Option<IpAddr> {
-        let peer = address(request.peer);
-        let mut forwarded = pairs(request.headers)
-            .filter(|(name, _)| is_named(name, FORWARDED_FOR))
+    fn client<'a>(&self, peer: &[u8], headers: impl Headers<'a>) -> Option<IpAddr> {
+        let peer = address(peer);
+        let mut forwarded = headers
+            .filter(|(name, _)| same_name(FORWARDED_FOR, name))
             .flat_map(|(_, value)| value.split(|&b| b == b','))
             .map(<[u8]>::trim_ascii)
             .filter(|entry| !entry.is_empty())
@@ -213,14 +227,13 @@ impl Rules {
     }
 }
 
-fn is_named(name: &[u8], wanted: &str) -> bool {
-    let wanted = wanted.as_bytes();
-    // Most are of another length, or in the same case: HTTP/2 and many servers have small letters alone.
-    name.len() == wanted.len() && (name == wanted || name.eq_ignore_ascii_case(wanted))
-}
+/// Names and values in order of arrival, as in [`Request::headers`].
+pub(crate) trait Headers<'a>: Iterator<Item = (&'a [u8], &'a [u8])> + Clone {}
 
-/// The pairs of a header block. A name without a value at its end is ignored.
-fn pairs(headers: &[u8]) -> impl Iterator<Item = (&[u8], &[u8])> {
+impl<'a, T: Iterator<Item = (&'a [u8], &'a [u8])> + Clone> Headers<'a> for T {}
+
+/// Those of a header block. A name without a value at its end is ignored.
+pub(crate) fn pairs(headers: &[u8]) -> impl Headers<'_> {
     let mut rest = headers;
     std::iter::from_fn(move || {
         let (name, after) = rest.split_at(memchr::memchr(0, rest)?);
@@ -231,13 +244,20 @@ fn pairs(headers: &[u8]) -> impl Iterator<Item = (&[u8], &[u8])> {
     })
 }
 
-fn header<'a>(names: &[String], headers: &'a [u8]) -> Option<Cow<'a, str>> {
+fn header<'a>(names: &[String], headers: impl Headers<'a>) -> Option<Cow<'a, str>> {
     first_of(
         names,
-        pairs(headers),
-        |wanted, name| is_named(name, wanted),
+        headers,
+        |wanted, name| same_name(wanted, name),
         |value| trimmed(utf8_or_latin1(value)),
     )
+}
+
+/// Without case. In most requests the case is the same, too.
+#[inline]
+fn same_name(wanted: &str, name: &[u8]) -> bool {
+    let wanted = wanted.as_bytes();
+    wanted.len() == name.len() && (wanted == name || wanted.eq_ignore_ascii_case(name))
 }
 
 /// The value of the first of `names` that has one, in one pass: once a name has a value, only better
@@ -274,6 +294,13 @@ fn utf8_or_latin1(bytes: &[u8]) -> Cow<'_, str> {
 /// `None` when nothing is left. Controls go too: a record drops them, and a consumer that is empty
 /// only there would hide the next source.
 fn trimmed(text: Cow<'_, str>) -> Option<Cow<'_, str>> {
+    // Nothing to trim, in most values.
+    if let (Some(first), Some(last)) = (text.as_bytes().first(), text.as_bytes().last())
+        && first.is_ascii_graphic()
+        && last.is_ascii_graphic()
+    {
+        return Some(text);
+    }
     let blank = |c: char| c.is_whitespace() || c < ' ';
     let text = match text {
         Cow::Borrowed(text) => Cow::Borrowed(text.trim_matches(blank)),

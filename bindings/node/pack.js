@@ -16,7 +16,6 @@ const PLATFORMS = {
   'x86_64-unknown-linux-musl': { os: 'linux', cpu: 'x64', libc: 'musl' },
   'aarch64-unknown-linux-musl': { os: 'linux', cpu: 'arm64', libc: 'musl' },
   'aarch64-apple-darwin': { os: 'darwin', cpu: 'arm64' },
-  'x86_64-apple-darwin': { os: 'darwin', cpu: 'x64' },
   'x86_64-pc-windows-gnu': { os: 'win32', cpu: 'x64' },
 }
 const FILES = { linux: 'libmalti.so', darwin: 'libmalti.dylib', win32: 'malti.dll' }

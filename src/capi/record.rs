@@ -6,7 +6,7 @@ use super::guard;
 use super::status::*;
 use super::text::{HEADERS_MAX, Invalid, argument, c_argument};
 use crate::client::{RawCall, Recorded};
-use crate::consumer::{Request, Rules};
+use crate::consumer::{Headers, Request, Rules, pairs};
 use crate::process;
 use crate::record::{FIELD_MAX, kept};
 use crate::sys;
@@ -38,20 +38,21 @@ pub(crate) fn submit<'a>(read: impl FnOnce() -> Result<RawCall<'a>, Invalid>) ->
 }
 
 /// Records the call with what the rules find where it says nothing itself: who called, and the context.
-pub(crate) fn submit_request(
+pub(crate) fn submit_request<'a>(
     rules: &Rules,
-    call: RawCall<'_>,
-    headers: &[u8],
-    query: &[u8],
-    peer: &[u8],
+    call: RawCall<'a>,
+    headers: impl Headers<'a>,
+    query: &'a [u8],
+    peer: &'a [u8],
 ) -> i32 {
-    let consumer = rules.consumer(&Request {
+    let request = Request {
         state: Some(call.consumer),
-        headers,
         query,
         peer,
-    });
-    let context = call.context.is_empty().then(|| rules.context(headers));
+        ..Request::default()
+    };
+    let consumer = rules.consumer_of(&request, headers.clone());
+    let context = call.context.is_empty().then(|| rules.context_of(headers));
     let context = context.flatten();
     let call = RawCall {
         consumer: kept(consumer.as_bytes()),
@@ -194,7 +195,7 @@ pub unsafe extern "C" fn malti_record_request(
         };
         match read() {
             Ok((call, headers, query, peer)) => {
-                submit_request(&tenure.rules, call, headers, query, peer)
+                submit_request(&tenure.rules, call, pairs(headers), query, peer)
             }
             Err(invalid) => submit(|| Err(invalid)),
         }

@@ -1,5 +1,5 @@
 //! Faces of the core that belong to one language's runtime, where calling the C functions would cost too much.
 
-mod headers;
 mod node;
 mod python;
+mod request;

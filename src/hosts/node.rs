@@ -15,10 +15,11 @@ use std::time::{Duration, Instant};
 use napi_sys as napi;
 use napi_sys::{Status, ValueType};
 
-use super::headers;
+use super::request;
 use crate::capi::{self, status};
 use crate::client::RawCall;
 use crate::config::{Config, ConfigError};
+use crate::consumer::pairs;
 use crate::process;
 use crate::record::{FIELD_MAX, kept};
 use crate::route::{self, Dialect};
@@ -376,7 +377,7 @@ impl<const N: usize> Call<'_, N> {
                 match name {
                     Ok(name) if rules.reads(name) => {
                         let value = latin1(env, element(index)?, "headers", TAKES)?;
-                        headers::add(&mut block, name, &value);
+                        request::add_header(&mut block, name, &value);
                     }
                     Ok(_) => {}
                     Err(_) => return Err(mistyped(env, given, "headers", TAKES)),
@@ -457,7 +458,7 @@ unsafe extern "C" fn record_request(env: Env, info: Info) -> Value {
         let code = capi::submit_request(
             &tenure.rules,
             record,
-            &call.headers(6, &tenure.rules)?,
+            pairs(&call.headers(6, &tenure.rules)?),
             &call.query(7)?,
             call.optional(8, "peer", &mut room)?,
         );

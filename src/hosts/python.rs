@@ -11,10 +11,10 @@ use std::ops::RangeInclusive;
 use std::ptr;
 use std::sync::OnceLock;
 
-use super::headers;
+use super::request;
 use crate::capi::{self, status};
 use crate::client::RawCall;
-use crate::consumer::Rules;
+use crate::consumer::{Rules, pairs};
 use crate::log;
 use crate::process;
 use crate::record::kept;
@@ -410,7 +410,7 @@ impl Api {
     ) -> Option<i32> {
         // SAFETY: the caller holds the GIL.
         let headers = unsafe { self.headers(headers, rules)? };
-        let record = || capi::submit_request(rules, call, &headers, query, peer);
+        let record = || capi::submit_request(rules, call, pairs(&headers), query, peer);
         Some(capi::guard(status::MALTI_ERR_PANIC, record))
     }
 
@@ -456,7 +456,7 @@ impl Api {
                 let name = self.bytes_of((self.tuple_get_item)(pair, 0))?;
                 if rules.reads(name) {
                     let value = self.bytes_of((self.tuple_get_item)(pair, 1))?;
-                    headers::add(&mut block, name, value);
+                    request::add_header(&mut block, name, value);
                 }
             }
         }

@@ -4,7 +4,7 @@
 const HEADERS_LIKELY: usize = 256;
 
 /// Adds to the headers that the rules read, as they want them.
-pub(super) fn add(block: &mut Vec<u8>, name: &[u8], value: &[u8]) {
+pub(super) fn add_header(block: &mut Vec<u8>, name: &[u8], value: &[u8]) {
     // No server should let a NUL pass. Here it would begin another header.
     if value.contains(&0) {
         return;
