@@ -75,6 +75,10 @@ conformance: receiver lib $(NOX) ## ask the same of an app per framework, compar
 	@$(PYTHON) .ci/node.py
 	@$(NOX) --session conformance -- $(APPS)
 
+.PHONY: screenshots
+screenshots: receiver ## make the pictures of the receiver's page that the README shows
+	@$(PYTHON) .ci/page.py --screenshots
+
 .PHONY: faults
 faults: $(TOOLCHAIN) ## print the fault matrix: what became of the records of each row
 	@$(CARGO) test --locked --package malti-cli --test delivery matrix:: -- --nocapture --test-threads 1 | grep unaccounted

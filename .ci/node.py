@@ -21,7 +21,7 @@ TESTS = ROOT / "bindings" / "node" / "tests"
 RUNTIMES = TESTS / "runtimes"
 # TypeScript, and what looks at a package's shape.
 TYPES = TESTS / "types"
-REPORT = ROOT / ".tools" / "reports" / "node.xml"
+REPORTS = ROOT / ".tools" / "reports"
 NOX = ROOT / ".tools" / "venv" / "bin" / "nox"
 PACKAGES = ROOT / "target" / "npm"
 OLDEST = 20
@@ -81,14 +81,20 @@ def run(tally: Tally, long: bool) -> None:
         os.environ["NPM_PACKAGES"] = str(PACKAGES)
         for name, call in OTHERS.items():
             elsewhere(tally, name, call)
-    REPORT.parent.mkdir(parents=True, exist_ok=True)
-    REPORT.unlink(missing_ok=True)
+    run_files(tally, TESTS, "node")
+
+
+def run_files(tally: Tally, folder: Path, name: str) -> None:
+    """Runs a folder's test files, and counts them from a report of that name."""
+    report = REPORTS / f"{name}.xml"
+    report.parent.mkdir(parents=True, exist_ok=True)
+    report.unlink(missing_ok=True)
     command = ["node", "--test", f"--test-timeout={TEST_TIMEOUT_MS}"]
     command += ["--test-reporter=spec", "--test-reporter-destination=stdout"]
-    command += ["--test-reporter=junit", f"--test-reporter-destination={REPORT}"]
-    status = stream([*command, *map(str, sorted(TESTS.glob("*.test.js")))])
-    if REPORT.is_file():
-        for case in ElementTree.parse(REPORT).iter("testcase"):
+    command += ["--test-reporter=junit", f"--test-reporter-destination={report}"]
+    status = stream([*command, *map(str, sorted(folder.glob("*.test.js")))])
+    if report.is_file():
+        for case in ElementTree.parse(report).iter("testcase"):
             if case.find("failure") is not None:
                 tally.failed += 1
             elif case.find("skipped") is not None:

@@ -16,6 +16,7 @@ from pathlib import Path
 import c_tests
 import go
 import node
+import page
 import rust_tests
 from stream import stream
 from tally import Tally
@@ -41,6 +42,12 @@ def c(long: bool) -> Tally:
 def node_part(long: bool) -> Tally:
     tally = Tally("node")
     node.run(tally, long)
+    return tally
+
+
+def page_part(long: bool) -> Tally:
+    tally = Tally("page")
+    page.run(tally)
     return tally
 
 
@@ -74,6 +81,7 @@ PARTS: dict[str, tuple[Callable[[bool], Tally], tuple[str, ...]]] = {
     "c": (c, ("include/malti.h", "tests/c/*.c")),
     # Before Python's, whose conformance suite runs apps on node's packages.
     "node": (node_part, ("bindings/node/tests/*.test.js",)),
+    "page": (page_part, ("tests/page/*.test.js",)),
     "go": (go_part, ("bindings/go/go.mod",)),
     "python": (python, ("bindings/python", "tests/test_*.py")),
 }

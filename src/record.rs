@@ -77,16 +77,11 @@ impl<'a> RawRecord<'a> {
         head[18..20].copy_from_slice(&(self.endpoint.len() as u16).to_le_bytes());
         head[20..22].copy_from_slice(&(self.consumer.len() as u16).to_le_bytes());
         head[22..24].copy_from_slice(&(self.context.len() as u16).to_le_bytes());
-        let mut put = |field: &[u8]| {
-            let (to, rest) = std::mem::take(&mut text).split_at_mut(field.len());
-            to.copy_from_slice(field);
-            text = rest;
-        };
-        put(self.method);
-        put(self.endpoint);
-        put(self.consumer);
+        for field in [self.method, self.endpoint, self.consumer] {
+            text = put(text, field);
+        }
         if !self.context.is_empty() {
-            put(self.context);
+            put(text, self.context);
         }
     }
 
@@ -119,6 +114,37 @@ impl<'a> RawRecord<'a> {
         };
         Some((record, len))
     }
+}
+
+/// Copies `field` to the start of `out` and returns what is left of it. A field is mostly short: two overlapping words
+/// are written sooner than memcpy is called.
+#[inline(always)]
+fn put<'o>(out: &'o mut [u8], field: &[u8]) -> &'o mut [u8] {
+    let (to, rest) = out.split_at_mut(field.len());
+    let short = copy_ends::<16>(to, field)
+        || copy_ends::<8>(to, field)
+        || copy_ends::<4>(to, field)
+        || copy_ends::<2>(to, field);
+    if !short {
+        to.copy_from_slice(field);
+    }
+    rest
+}
+
+/// Copies by the first and the last `N` bytes, where that is all.
+#[inline(always)]
+fn copy_ends<const N: usize>(to: &mut [u8], from: &[u8]) -> bool {
+    if from.len() > 2 * N || from.len() != to.len() {
+        return false;
+    }
+    let (Some(first), Some(start)) = (from.first_chunk::<N>(), to.first_chunk_mut::<N>()) else {
+        return false;
+    };
+    *start = *first;
+    if let (Some(last), Some(end)) = (from.last_chunk::<N>(), to.last_chunk_mut::<N>()) {
+        *end = *last;
+    }
+    true
 }
 
 /// Whether the packed record at the start of `bytes` is settled.

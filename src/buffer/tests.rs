@@ -73,8 +73,9 @@ fn drain(buffer: &Buffer) -> Vec<u64> {
 
 #[test]
 fn a_record_comes_out_as_it_went_in() {
-    let largest = vec![b'x'; crate::record::FIELD_MAX];
-    for text in [&b""[..], b"x", b"\0\xff\xfe", &largest] {
+    let largest: Vec<u8> = (0..crate::record::FIELD_MAX).map(|i| i as u8).collect();
+    // Every length at which another way of copying begins, and those beside it.
+    for text in (0..70).chain([largest.len()]).map(|len| &largest[..len]) {
         let record = RawRecord {
             method: text,
             endpoint: text,

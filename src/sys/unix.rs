@@ -123,12 +123,12 @@ fn sigpipe_pends() -> bool {
 /// Microseconds since 1970 UTC, at least 1. What `SystemTime` adds to the call costs more than the call.
 #[inline]
 pub(crate) fn now_us() -> i64 {
-    let mut now = libc::timespec {
-        tv_sec: 0,
-        tv_nsec: 0,
+    let mut now = MaybeUninit::<libc::timespec>::uninit();
+    // SAFETY: `now` is writable and then written: this clock is always there.
+    let now = unsafe {
+        libc::clock_gettime(libc::CLOCK_REALTIME, now.as_mut_ptr());
+        now.assume_init()
     };
-    // SAFETY: `now` is writable; this clock is always there.
-    unsafe { libc::clock_gettime(libc::CLOCK_REALTIME, &mut now) };
     #[allow(clippy::unnecessary_cast)] // Both are 32 bits wide on some targets.
     let us = now.tv_sec as i64 * 1_000_000 + i64::from(now.tv_nsec as u32 / 1_000);
     us.max(1)

@@ -5,10 +5,12 @@ mod faults;
 mod http;
 mod ingest;
 mod page;
+mod queries;
 mod store;
 mod summary;
 mod text;
 mod time;
+mod traffic;
 mod validate;
 
 mod routes;

@@ -9,15 +9,14 @@ use hyper::body::Incoming;
 use hyper::header::{ALLOW, HOST, HeaderMap, HeaderValue, LOCATION, ORIGIN};
 use hyper::http::request::Parts;
 use hyper::http::uri::Authority;
-use hyper::{Method, Request, Uri, Version};
+use hyper::{Method, Request, Version};
 use serde::Serialize;
 use serde_json::json;
 use tokio::time::sleep;
 
 use super::faults::{Fault, Faults};
-use super::store::{Selection, Stored};
 use super::summary::Summary;
-use super::{Response, State, http, ingest, page};
+use super::{Response, State, http, ingest, page, queries};
 
 const INGEST: &str = "/api/v1/ingest";
 
@@ -108,11 +107,17 @@ fn route(state: &State, head: &Parts, body: &[u8]) -> Response {
     if state.loopback && foreign(head) {
         return http::detail(403, "Not for other web sites");
     }
+    let query = head.uri.query().unwrap_or_default();
+    if let Some(file) = page::file(path) {
+        return file;
+    }
     match (head.method.as_str(), path) {
-        ("GET", "/") => page::answer(),
         ("GET", "/health") => http::json(200, &json!({ "status": "healthy" })),
         ("GET", "/api/summary") => summary(state),
-        ("GET", "/api/records") => records(state, &head.uri),
+        ("GET", "/api/traffic") => queries::traffic(state, &head.headers, query),
+        ("GET", "/api/endpoints") => queries::endpoints(state, &head.headers, query),
+        ("GET", "/api/consumers") => queries::consumers(state, &head.headers, query),
+        ("GET", "/api/records") => queries::records(state, &head.headers, query),
         ("GET", "/api/control") => http::json(200, &*state.faults()),
         ("POST", "/api/control") => control(state, body),
         _ => {
@@ -126,7 +131,8 @@ fn route(state: &State, head: &Parts, body: &[u8]) -> Response {
 fn methods(path: &str) -> Option<&'static [&'static str]> {
     Some(match path {
         INGEST => &["POST"],
-        "/" | "/health" | "/api/summary" => &["GET"],
+        "/" | "/page.css" | "/page.js" | "/icon.svg" | "/health" | "/api/summary"
+        | "/api/traffic" | "/api/endpoints" | "/api/consumers" => &["GET"],
         "/api/records" => &["GET", "DELETE"],
         "/api/control" => &["GET", "POST"],
         _ => return None,
@@ -192,41 +198,6 @@ struct Overview<'a> {
     connections: u64,
     #[serde(flatten)]
     summary: Summary<'a>,
-}
-
-#[derive(Serialize)]
-struct Records<'a> {
-    records: Vec<&'a Stored>,
-}
-
-fn records(state: &State, uri: &Uri) -> Response {
-    match selection(uri.query().unwrap_or_default()) {
-        Ok(wanted) => http::json(
-            200,
-            &Records {
-                records: state.store().select(&wanted),
-            },
-        ),
-        Err(message) => http::detail(422, message),
-    }
-}
-
-fn selection(query: &str) -> Result<Selection, String> {
-    let mut wanted = Selection::default();
-    for (name, value) in form_urlencoded::parse(query.as_bytes()) {
-        let bad = || format!("{name}: {value:?} is not a number");
-        match &*name {
-            "service" => wanted.service = Some(value.into_owned()),
-            "after" => wanted.after = Some(value.parse().map_err(|_| bad())?),
-            "limit" => wanted.limit = Some(value.parse().map_err(|_| bad())?),
-            _ => {
-                return Err(format!(
-                    "{name}: unknown; there are service, after and limit"
-                ));
-            }
-        }
-    }
-    Ok(wanted)
 }
 
 fn control(state: &State, body: &[u8]) -> Response {

@@ -7,6 +7,7 @@ use std::io::{self, Write};
 use serde::Serialize;
 
 use super::time::Moment;
+use super::traffic::{Filter, Request, Traffic};
 
 /// One record as the server would keep it, its texts cleaned.
 #[derive(Serialize)]
@@ -32,10 +33,24 @@ pub struct Record {
     pub created_at: Moment,
 }
 
+impl Record {
+    fn request(&self) -> Request<'_> {
+        Request {
+            service: &self.service,
+            method: &self.method,
+            endpoint: &self.endpoint,
+            consumer: &self.consumer,
+            status: self.status,
+            response_time: self.response_time,
+            time: self.created_at.seconds(),
+        }
+    }
+}
+
 /// Which records `Store::select` gives.
 #[derive(Default)]
 pub struct Selection {
-    pub service: Option<String>,
+    pub filter: Filter,
     /// The oldest records with a greater id; without it the newest.
     pub after: Option<u64>,
     pub limit: Option<usize>,
@@ -48,6 +63,11 @@ pub struct Store {
     file: Option<File>,
     /// Since the start or the last `clear`.
     pub totals: Totals,
+    /// Counts of all records, also of those that have left `records`.
+    pub traffic: Traffic,
+    /// Another number after each change. It begins with the time, so that a client never takes
+    /// what it has of an earlier run for what is here.
+    pub changes: i64,
 }
 
 #[derive(Default, Serialize)]
@@ -68,6 +88,8 @@ impl Store {
             last_id: 0,
             file,
             totals: Totals::default(),
+            traffic: Traffic::default(),
+            changes: Moment::now().micros(),
         }
     }
 
@@ -90,6 +112,16 @@ impl Store {
             }
             file.write_all(&lines)?;
         }
+        self.take(stored);
+        Ok(())
+    }
+
+    /// Keeps records that have their ids: every one comes by here.
+    fn take(&mut self, stored: Vec<Stored>) {
+        let now = Moment::now().seconds();
+        for Stored { record, .. } in &stored {
+            self.traffic.add(&record.request(), now);
+        }
         let added = stored.len() as u64;
         self.last_id += added;
         self.records.extend(stored);
@@ -98,13 +130,15 @@ impl Store {
         self.totals.records += added;
         self.totals.evicted += excess as u64;
         self.totals.batches += 1;
-        Ok(())
+        self.changes += 1;
     }
 
     /// Forgets the records and their totals; ids go on, the file stays.
     pub fn clear(&mut self) {
         self.records = VecDeque::new();
         self.totals = Totals::default();
+        self.traffic = Traffic::default();
+        self.changes += 1;
     }
 
     pub fn records(&self) -> impl ExactSizeIterator<Item = &Stored> {
@@ -114,12 +148,7 @@ impl Store {
     /// In the order of their ids.
     pub fn select(&self, wanted: &Selection) -> Vec<&Stored> {
         let limit = wanted.limit.unwrap_or(usize::MAX);
-        let matches = |stored: &&Stored| {
-            wanted
-                .service
-                .as_ref()
-                .is_none_or(|service| stored.record.service == *service)
-        };
+        let matches = |stored: &&Stored| wanted.filter.admits(&stored.record.request());
         if let Some(after) = wanted.after {
             let first = self.records.partition_point(|stored| stored.id <= after);
             self.records
@@ -197,11 +226,14 @@ mod tests {
         store
             .add(["a", "b", "a", "b", "a"].map(record).into())
             .unwrap();
-        let service = || Some("a".to_owned());
+        let service = || Filter {
+            service: Some("a".to_owned()),
+            ..Filter::default()
+        };
         for (wanted, expected) in [
             (
                 Selection {
-                    service: service(),
+                    filter: service(),
                     ..Default::default()
                 },
                 vec![1, 3, 5],
@@ -225,7 +257,7 @@ mod tests {
                 Selection {
                     after: Some(1),
                     limit: Some(1),
-                    service: service(),
+                    filter: service(),
                 },
                 vec![3],
             ),

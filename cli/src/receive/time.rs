@@ -90,6 +90,15 @@ impl Moment {
     pub fn now() -> Self {
         Self(Timestamp::now().as_microsecond())
     }
+
+    pub const fn micros(self) -> i64 {
+        self.0
+    }
+
+    /// Whole seconds since 1970.
+    pub const fn seconds(self) -> i64 {
+        self.0.div_euclid(1_000_000)
+    }
 }
 
 /// RFC 3339 in UTC, always with six digits so that texts sort like times.
