@@ -135,6 +135,10 @@ bench-nginx: lib ## measure what the module costs nginx: instructions, and reque
 bench-quick: lib $(NOX) ## count the instructions of a record and of a request, fail where they grew
 	@$(PYTHON) .ci/bench_quick.py
 
+.PHONY: bench-c
+bench-c: lib ## count what the adapters cost servers in C and C++: instructions of a request
+	@$(PYTHON) benches/c_servers.py
+
 .PHONY: cross
 cross: $(NOX) $(TOOLCHAIN) ## build the library for Windows, macOS, musl and arm64
 	@$(NOX) --session cross

@@ -384,6 +384,32 @@ int32_t malti_record_n(const char *method,
                        int64_t created_at_unix_us);
 
 /**
+ * malti_record_n for a server that leaves it to the running client's settings who called: malti_resolve_consumer and
+ * malti_resolve_context in the same call, without their results in between.
+ *
+ * `consumer` and `context` are what the application itself said, NULL with length 0: nothing; `headers`, `query` and
+ * `peer` are as for malti_resolve_consumer. The context is the application's, else that of the headers. Status as
+ * malti_record's. Any thread; not in a signal handler.
+ */
+int32_t malti_record_request(const char *method,
+                             size_t method_len,
+                             const char *endpoint,
+                             size_t endpoint_len,
+                             int32_t status,
+                             uint64_t response_time_us,
+                             const char *consumer,
+                             size_t consumer_len,
+                             const char *context,
+                             size_t context_len,
+                             const char *headers,
+                             size_t headers_len,
+                             const char *query,
+                             size_t query_len,
+                             const char *peer,
+                             size_t peer_len,
+                             int64_t created_at_unix_us);
+
+/**
  * Finds who called, by the rules of `config` (NULL: the running client's; see the keys consumer_order,
  * consumer_headers, consumer_query, use_ip_as_consumer, ip_anonymize, trusted_proxies).
  *
@@ -416,6 +442,14 @@ int32_t malti_resolve_context(const malti_config *config,
                               size_t headers_len,
                               char *out,
                               size_t out_len);
+
+/**
+ * Whether the running client's settings read request headers of this name, in any case of letters. A server need not
+ * keep the others, and may leave them out where malti_record_request or malti_resolve_consumer asks for all. 1: they
+ * do; 0: they don't, or no client runs. `name` and `name_len` as for malti_record_n, errors too. Any thread.
+ */
+int32_t malti_reads_header(const char *name,
+                           size_t name_len);
 
 /**
  * Brings a route pattern into normal form, "/users/{user_id}". `dialect` says whose syntax it is: starlette fastapi

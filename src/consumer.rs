@@ -264,16 +264,16 @@ fn same_name(wanted: &str, name: &[u8]) -> bool {
 /// names are looked for.
 fn first_of<N, V, T>(
     names: &[String],
-    pairs: impl Iterator<Item = (N, V)>,
+    mut pairs: impl Iterator<Item = (N, V)>,
     same: impl Fn(&str, &N) -> bool,
     value_of: impl Fn(V) -> Option<T>,
 ) -> Option<T> {
     let mut better = names;
     let mut best = None;
-    for (name, value) in pairs {
-        if better.is_empty() {
-            break;
-        }
+    // Without a name to look for no pair is even cut out.
+    while !better.is_empty()
+        && let Some((name, value)) = pairs.next()
+    {
         if let Some(rank) = better.iter().position(|wanted| same(wanted, &name))
             && let Some(found) = value_of(value)
         {

@@ -24,6 +24,12 @@ pub(crate) const DONE: u8 = 0x80;
 /// The largest packed record.
 pub const PACKED_MAX: usize = (HEADER + 4 * FIELD_MAX + 7) & !7;
 
+/// What of a field is looked at.
+#[inline]
+pub(crate) fn kept(text: &[u8]) -> &[u8] {
+    &text[..text.len().min(FIELD_MAX)]
+}
+
 /// One request, its text still as the host gave it (raw bytes, at most [`FIELD_MAX`] each).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RawRecord<'a> {

@@ -119,8 +119,7 @@ ngx_module_t  ngx_http_malti_module = {
 /* What a worker has: nginx runs no two requests of one at the same time. */
 static struct {
     unsigned       running:1;          /* there is a client to give back */
-    unsigned       contexts:1;         /* context_headers names some */
-    u_char        *headers;            /* room for a request's, as malti_resolve_* take them */
+    u_char        *headers;            /* room for a request's, as malti_record_request takes them */
     size_t         size;
     ngx_event_t    look;
 } ngx_http_malti;
@@ -174,7 +173,10 @@ ngx_http_malti_route_handler(ngx_http_request_t *r)
 }
 
 
-/* The request headers as name NUL value NUL ...; empty where there is no memory for them. */
+/*
+ * The request headers that can say who called, as name NUL value NUL ...; empty where there is no
+ * memory for them.
+ */
 static ngx_str_t
 ngx_http_malti_headers(ngx_http_request_t *r)
 {
@@ -212,7 +214,10 @@ ngx_http_malti_headers(ngx_http_request_t *r)
     for (part = &r->headers_in.headers.part; part; part = part->next) {
         header = part->elts;
         for (i = 0; i < part->nelts; i++) {
-            p = ngx_cpymem(p, header[i].key.data, header[i].key.len);
+            if (malti_reads_header((char *) header[i].lowcase_key, header[i].key.len) <= 0) {
+                continue;
+            }
+            p = ngx_cpymem(p, header[i].lowcase_key, header[i].key.len);
             *p++ = '\0';
             p = ngx_cpymem(p, header[i].value.data, header[i].value.len);
             *p++ = '\0';
@@ -220,7 +225,7 @@ ngx_http_malti_headers(ngx_http_request_t *r)
     }
 
     headers.data = ngx_http_malti.headers;
-    headers.len = len;
+    headers.len = p - headers.data;
     return headers;
 }
 
@@ -272,21 +277,12 @@ ngx_http_malti_took(ngx_http_request_t *r)
 }
 
 
-/* The length of a text that a function returned, cut to what there was room for; 0 for an error. */
-static size_t
-ngx_http_malti_length(int32_t len)
-{
-    return (size_t) ngx_max(0, ngx_min(len, NGX_HTTP_MALTI_TEXT - 1));
-}
-
-
 static ngx_int_t
 ngx_http_malti_log_handler(ngx_http_request_t *r)
 {
-    char                        text[2][NGX_HTTP_MALTI_TEXT];
     int32_t                     status;
     ngx_str_t                   consumer, context, endpoint, headers, path, query;
-    ngx_connection_t           *c;
+    ngx_str_t                  *peer;
     ngx_http_malti_loc_conf_t  *first, *conf;
 
     if (!ngx_http_malti.running || r != r->main || r->method_name.len == 0) {
@@ -304,8 +300,8 @@ ngx_http_malti_log_handler(ngx_http_request_t *r)
         return NGX_OK;
     }
 
-    c = r->connection;
     headers = ngx_http_malti_headers(r);
+    peer = &r->connection->addr_text;
     ngx_http_malti_target(r, &path, &query);
 
     endpoint = ngx_http_malti_eval(r, conf->endpoint);
@@ -314,27 +310,16 @@ ngx_http_malti_log_handler(ngx_http_request_t *r)
     }
 
     consumer = ngx_http_malti_eval(r, conf->consumer);
-    consumer.len = ngx_http_malti_length(
-        malti_resolve_consumer(NULL, (char *) consumer.data, consumer.len,
-                               (char *) headers.data, headers.len,
-                               (char *) query.data, query.len,
-                               (char *) c->addr_text.data, c->addr_text.len,
-                               text[0], NGX_HTTP_MALTI_TEXT));
-    consumer.data = (u_char *) text[0];
-
     context = ngx_http_malti_eval(r, conf->context);
-    if (context.len == 0 && ngx_http_malti.contexts) {
-        context.len = ngx_http_malti_length(
-            malti_resolve_context(NULL, (char *) headers.data, headers.len,
-                                  text[1], NGX_HTTP_MALTI_TEXT));
-        context.data = (u_char *) text[1];
-    }
 
-    malti_record_n((char *) r->method_name.data, r->method_name.len,
-                   (char *) endpoint.data, endpoint.len,
-                   status, ngx_http_malti_took(r),
-                   (char *) consumer.data, consumer.len,
-                   (char *) context.data, context.len, 0);
+    malti_record_request((char *) r->method_name.data, r->method_name.len,
+                         (char *) endpoint.data, endpoint.len,
+                         status, ngx_http_malti_took(r),
+                         (char *) consumer.data, consumer.len,
+                         (char *) context.data, context.len,
+                         (char *) headers.data, headers.len,
+                         (char *) query.data, query.len,
+                         (char *) peer->data, peer->len, 0);
 
     return NGX_OK;
 }
@@ -421,7 +406,6 @@ ngx_http_malti_init_process(ngx_cycle_t *cycle)
     }
 
     ngx_http_malti.running = 1;
-    ngx_http_malti.contexts = malti_config_get(NULL, "context_headers", NULL, 0) > 0;
 
     nobody.fd = (ngx_socket_t) -1;
 
@@ -591,10 +575,11 @@ ngx_http_malti_route(ngx_conf_t *cf, ngx_http_core_loc_conf_t *clcf, ngx_str_t *
         }
 
         /* Django's patterns are such regular expressions, too. */
-        raw.len = ngx_http_malti_length(
-            malti_normalize_route("django", (char *) raw.data, p - raw.data,
-                                  normal, sizeof(normal)));
+        normal[0] = '\0';
+        malti_normalize_route("django", (char *) raw.data, p - raw.data,
+                              normal, sizeof(normal));
         raw.data = (u_char *) normal;
+        raw.len = ngx_strlen(normal);
 
         route->len = raw.len;
         route->data = ngx_pstrdup(cf->pool, &raw);

@@ -4,10 +4,11 @@ use std::ffi::c_char;
 
 use super::guard;
 use super::status::*;
-use super::text::{Invalid, argument, c_argument};
+use super::text::{HEADERS_MAX, Invalid, argument, c_argument};
 use crate::client::{RawCall, Recorded};
+use crate::consumer::{Headers, Request, Rules, pairs};
 use crate::process;
-use crate::record::FIELD_MAX;
+use crate::record::{FIELD_MAX, kept};
 use crate::sys;
 
 /// Records the call that `read` makes of the arguments; without a client nothing is read.
@@ -34,6 +35,33 @@ pub(crate) fn submit<'a>(read: impl FnOnce() -> Result<RawCall<'a>, Invalid>) ->
             }
         }
     })
+}
+
+/// Records the call with what the rules find where it says nothing itself: who called, and the context.
+pub(crate) fn submit_request<'a>(
+    rules: &Rules,
+    call: RawCall<'a>,
+    headers: impl Headers<'a>,
+    query: &'a [u8],
+    peer: &'a [u8],
+) -> i32 {
+    let request = Request {
+        state: Some(call.consumer),
+        query,
+        peer,
+        ..Request::default()
+    };
+    let consumer = rules.consumer_of(&request, headers.clone());
+    let context = call.context.is_empty().then(|| rules.context_of(headers));
+    let context = context.flatten();
+    let call = RawCall {
+        consumer: kept(consumer.as_bytes()),
+        context: context
+            .as_deref()
+            .map_or(call.context, |text| kept(text.as_bytes())),
+        ..call
+    };
+    submit(|| Ok(call))
 }
 
 #[cold]
@@ -105,17 +133,101 @@ pub unsafe extern "C" fn malti_record_n(
 ) -> i32 {
     // SAFETY: by this function's contract each is NULL or points to its length of bytes.
     submit(|| unsafe {
-        Ok(RawCall {
-            created_at_us: match created_at_unix_us {
-                0 => sys::now_us(),
-                given => given,
-            },
-            method: argument("method", method, method_len, FIELD_MAX)?,
-            endpoint: argument("endpoint", endpoint, endpoint_len, FIELD_MAX)?,
+        call(
+            (method, method_len),
+            (endpoint, endpoint_len),
             status,
             response_time_us,
-            consumer: argument("consumer", consumer, consumer_len, FIELD_MAX)?,
-            context: argument("context", context, context_len, FIELD_MAX)?,
-        })
+            (consumer, consumer_len),
+            (context, context_len),
+            created_at_unix_us,
+        )
+    })
+}
+
+/// malti_record_n for a server that leaves it to the running client's settings who called: malti_resolve_consumer and
+/// malti_resolve_context in the same call, without their results in between.
+///
+/// `consumer` and `context` are what the application itself said, NULL with length 0: nothing; `headers`, `query` and
+/// `peer` are as for malti_resolve_consumer. The context is the application's, else that of the headers. Status as
+/// malti_record's. Any thread; not in a signal handler.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn malti_record_request(
+    method: *const c_char,
+    method_len: usize,
+    endpoint: *const c_char,
+    endpoint_len: usize,
+    status: i32,
+    response_time_us: u64,
+    consumer: *const c_char,
+    consumer_len: usize,
+    context: *const c_char,
+    context_len: usize,
+    headers: *const c_char,
+    headers_len: usize,
+    query: *const c_char,
+    query_len: usize,
+    peer: *const c_char,
+    peer_len: usize,
+    created_at_unix_us: i64,
+) -> i32 {
+    guard(MALTI_ERR_PANIC, || {
+        let Some(tenure) = process::tenure() else {
+            return MALTI_NOT_RUNNING;
+        };
+        // SAFETY: by this function's contract each is NULL or points to its length of bytes.
+        let read = || unsafe {
+            let call = call(
+                (method, method_len),
+                (endpoint, endpoint_len),
+                status,
+                response_time_us,
+                (consumer, consumer_len),
+                (context, context_len),
+                created_at_unix_us,
+            )?;
+            Ok((
+                call,
+                argument("headers", headers, headers_len, HEADERS_MAX)?,
+                argument("query", query, query_len, HEADERS_MAX)?,
+                argument("peer", peer, peer_len, HEADERS_MAX)?,
+            ))
+        };
+        match read() {
+            Ok((call, headers, query, peer)) => {
+                submit_request(&tenure.rules, call, pairs(headers), query, peer)
+            }
+            Err(invalid) => submit(|| Err(invalid)),
+        }
+    })
+}
+
+type Text = (*const c_char, usize);
+
+/// # Safety
+/// Each text is NULL or points to its length of bytes.
+#[inline(always)]
+unsafe fn call<'a>(
+    method: Text,
+    endpoint: Text,
+    status: i32,
+    response_time_us: u64,
+    consumer: Text,
+    context: Text,
+    created_at_unix_us: i64,
+) -> Result<RawCall<'a>, Invalid> {
+    // SAFETY: by the caller's promise.
+    let field = |name, (text, len): Text| unsafe { argument(name, text, len, FIELD_MAX) };
+    Ok(RawCall {
+        created_at_us: match created_at_unix_us {
+            0 => sys::now_us(),
+            given => given,
+        },
+        method: field("method", method)?,
+        endpoint: field("endpoint", endpoint)?,
+        status,
+        response_time_us,
+        consumer: field("consumer", consumer)?,
+        context: field("context", context)?,
     })
 }

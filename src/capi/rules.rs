@@ -5,13 +5,11 @@ use std::ffi::c_char;
 use super::config::malti_config;
 use super::guard;
 use super::status::*;
-use super::text::{argument, c_argument, put};
+use super::text::{HEADERS_MAX, argument, c_argument, put};
 use crate::consumer::{Request, Rules};
 use crate::process;
 use crate::route::{self, Dialect};
 
-/// A header list is looked at up to here.
-const HEADERS_MAX: usize = 1 << 20;
 /// Longer routes and dialect names are cut.
 const ROUTE_MAX: usize = 64 * 1024;
 
@@ -94,6 +92,20 @@ pub unsafe extern "C" fn malti_resolve_context(
                 put(&rules.context(headers).unwrap_or_default(), out, out_len)
             })
         }
+    })
+}
+
+/// Whether the running client's settings read request headers of this name, in any case of letters. A server need not
+/// keep the others, and may leave them out where malti_record_request or malti_resolve_consumer asks for all. 1: they
+/// do; 0: they don't, or no client runs. `name` and `name_len` as for malti_record_n, errors too. Any thread.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn malti_reads_header(name: *const c_char, name_len: usize) -> i32 {
+    guard(MALTI_ERR_PANIC, || {
+        // SAFETY: by this function's contract NULL, or points to its length of bytes.
+        let Ok(name) = (unsafe { argument("name", name, name_len, HEADERS_MAX) }) else {
+            return MALTI_ERR_INVALID_ARGUMENT;
+        };
+        process::tenure().is_some_and(|tenure| tenure.rules.reads(name)) as i32
     })
 }
 

@@ -63,6 +63,34 @@ fn a_panic_inside_any_export_becomes_its_status() {
                 with_panic(|| malti_record_n(text, 1, text, 1, 200, 1, null(), 0, null(), 0, 0)),
             ),
             (
+                "malti_record_request",
+                with_panic(|| {
+                    malti_record_request(
+                        text,
+                        1,
+                        text,
+                        1,
+                        200,
+                        1,
+                        null(),
+                        0,
+                        null(),
+                        0,
+                        null(),
+                        0,
+                        null(),
+                        0,
+                        null(),
+                        0,
+                        0,
+                    )
+                }),
+            ),
+            (
+                "malti_reads_header",
+                with_panic(|| malti_reads_header(text, 1)),
+            ),
+            (
                 "malti_resolve_consumer",
                 with_panic(|| {
                     malti_resolve_consumer(

@@ -7,6 +7,9 @@ use crate::sys;
 /// As a length: the text ends at its NUL.
 const NTS: usize = usize::MAX;
 
+/// What is known of a request beside its record is looked at up to here: headers, query, address.
+pub(super) const HEADERS_MAX: usize = 1 << 20;
+
 /// The argument that breaks the rules of [`argument`].
 pub(crate) struct Invalid(pub(super) &'static str);
 

@@ -13,7 +13,7 @@ pub(crate) use record::RawCall;
 use crate::config::Config;
 use crate::ledger::Stats;
 use crate::log::{Logger, Sink};
-use crate::record::FIELD_MAX;
+use crate::record::kept;
 use crate::shell::Shell;
 use crate::sys;
 use crate::transport::Origin;
@@ -129,12 +129,12 @@ impl Client {
             Some(Err(_)) => -1,
         };
         self.shell.record(RawCall {
-            method: kept(record.method),
-            endpoint: kept(record.endpoint),
+            method: kept(record.method.as_bytes()),
+            endpoint: kept(record.endpoint.as_bytes()),
             status: i32::from(record.status),
             response_time_us: micros(record.response_time),
-            consumer: kept(record.consumer.unwrap_or_default()),
-            context: kept(record.context.unwrap_or_default()),
+            consumer: kept(record.consumer.unwrap_or_default().as_bytes()),
+            context: kept(record.context.unwrap_or_default().as_bytes()),
             created_at_us: created_at,
         })
     }
@@ -164,11 +164,6 @@ impl Client {
     pub fn stats(&self) -> Stats {
         self.shell.stats()
     }
-}
-
-/// What of a field is looked at.
-fn kept(text: &str) -> &[u8] {
-    &text.as_bytes()[..text.len().min(FIELD_MAX)]
 }
 
 impl Drop for Client {

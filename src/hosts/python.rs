@@ -12,12 +12,13 @@ use std::ops::RangeInclusive;
 use std::ptr;
 use std::sync::OnceLock;
 
-use super::request::{self, cut};
+use super::request;
 use crate::capi::{self, status};
 use crate::client::RawCall;
 use crate::consumer::Rules;
 use crate::log;
 use crate::process;
+use crate::record::kept;
 use crate::sys;
 
 /// A builtin, whose call is answered by `$answer`.
@@ -409,7 +410,7 @@ impl Api {
     ) -> Option<i32> {
         // SAFETY: the caller holds the GIL.
         let headers = unsafe { self.headers(headers, rules)? };
-        let record = || request::record(rules, call, headers.iter().copied(), query, peer);
+        let record = || capi::submit_request(rules, call, headers.iter().copied(), query, peer);
         Some(capi::guard(status::MALTI_ERR_PANIC, record))
     }
 
@@ -502,7 +503,7 @@ impl Api {
                 return None;
             }
             let text = std::slice::from_raw_parts(text.cast(), len as usize);
-            Some(cut(text))
+            Some(kept(text))
         }
     }
 

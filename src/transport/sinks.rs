@@ -64,10 +64,14 @@ impl Sink {
                 write_all(&mut &file, b"\n", &mut 0, &patience)?;
                 *torn = false;
             }
-            let start = file.metadata()?.len();
+            // Of what can be taken back alone: Windows tells no length of a console.
+            let start = match turn {
+                Some(_) => Some(file.metadata()?.len()),
+                None => None,
+            };
             let result = write_all(&mut &file, lines, &mut written, &patience);
             if result.is_err()
-                && turn.is_some()
+                && let Some(start) = start
                 && take_back(&file, start, written).unwrap_or(false)
             {
                 written = 0;
@@ -134,7 +138,8 @@ struct Turn<'a>(&'a File);
 impl<'a> Turn<'a> {
     /// `None` for what is no regular file or can't be locked.
     fn take(file: &'a File, patience: &Patience<'_>) -> io::Result<Option<Self>> {
-        if !file.metadata()?.is_file() {
+        // What Windows tells nothing of, such as a pipe, is no regular file.
+        if !file.metadata().is_ok_and(|of| of.is_file()) {
             return Ok(None);
         }
         loop {

@@ -77,6 +77,12 @@ int32_t malti_record_n(const char *method, size_t method_len, const char *endpoi
                        endpoint_len, int32_t status, uint64_t response_time_us, const char
                        *consumer, size_t consumer_len, const char *context, size_t context_len,
                        int64_t created_at_unix_us);
+int32_t malti_record_request(const char *method, size_t method_len, const char *endpoint, size_t
+                             endpoint_len, int32_t status, uint64_t response_time_us, const char
+                             *consumer, size_t consumer_len, const char *context, size_t context_len,
+                             const char *headers, size_t headers_len, const char *query, size_t
+                             query_len, const char *peer, size_t peer_len, int64_t created_at_unix_us);
+int32_t malti_reads_header(const char *name, size_t name_len);
 int32_t malti_resolve_consumer(const malti_config *config, const char *state, size_t state_len,
                                const char *headers, size_t headers_len, const char *query, size_t
                                query_len, const char *peer, size_t peer_len, char *out, size_t
@@ -108,6 +114,8 @@ int main(void)
         (void (*)(void))malti_log_next,
         (void (*)(void))malti_record,
         (void (*)(void))malti_record_n,
+        (void (*)(void))malti_record_request,
+        (void (*)(void))malti_reads_header,
         (void (*)(void))malti_resolve_consumer,
         (void (*)(void))malti_resolve_context,
         (void (*)(void))malti_normalize_route,

@@ -23,7 +23,8 @@ BINDINGS = ROOT / "bindings"
 
 
 class Example(NamedTuple):
-    source: str
+    #: The example's own, and what it shares with others.
+    sources: tuple[str, ...]
     #: What pkg-config knows it as, or flags where it does not know it.
     package: str
     flags: str = ""
@@ -31,12 +32,16 @@ class Example(NamedTuple):
     sees_leaving: bool = True
     #: Whether it decodes the path before anybody can see it.
     decodes: bool = False
-    #: The endpoint of /items/7.
+    #: The endpoint of /items/bolt-m8.
     item: str = "/items/{sku}"
+    #: How a caller is known from a token: a request, and what is recorded of it.
+    token: tuple[str, str, str] = ("GET", "/me", "GET /me 200 acme")
+    #: A request that takes so many milliseconds at least.
+    slow: tuple[str, int] = ("/slow", 290)
 
     @property
     def is_cpp(self) -> bool:
-        return self.source.endswith(".cpp")
+        return self.sources[0].endswith(".cpp")
 
     def compile(self, folder: Path) -> Path:
         flags = self.flags.split()
@@ -47,11 +52,12 @@ class Example(NamedTuple):
                 pytest.skip(f"needs {self.package}")
             flags = shlex.split(found.stdout)
         compiler = [os.environ.get("CXX", "c++"), "-std=c++17"]
-        sources = [BINDINGS / "cpp/examples" / self.source]
+        sources = [BINDINGS / "cpp/examples" / name for name in self.sources]
         adapters = BINDINGS / "cpp/adapters"
         if not self.is_cpp:
             compiler = [os.environ.get("CC", "cc"), "-std=c11"]
-            sources = [BINDINGS / "c/examples" / name for name in (self.source, "telemetry.c")]
+            names = (*self.sources, "telemetry.c")
+            sources = [BINDINGS / "c/examples" / name for name in names]
             adapters = BINDINGS / "c/adapters"
         for name in ("libmalti.so", "libmalti.so.1"):
             (folder / name).symlink_to(Path(LIBRARY).resolve())
@@ -67,11 +73,22 @@ class Example(NamedTuple):
 
 
 EXAMPLES = {
-    "microhttpd": Example("microhttpd.c", "libmicrohttpd"),
-    "libevent": Example("libevent.c", "libevent"),
-    "civetweb": Example("civetweb.c", "", "-lcivetweb", sees_leaving=False, decodes=True),
+    "microhttpd": Example(
+        ("server_microhttpd.c", "main.c", "stock.c"),
+        "libmicrohttpd",
+        # Its report comes before anybody looks.
+        sees_leaving=False,
+        token=(
+            "POST",
+            "/orders/5/reservations",
+            "POST /orders/{order_id}/reservations 201 acme order 5,",
+        ),
+        slow=("/reports/daily", 115),
+    ),
+    "libevent": Example(("libevent.c",), "libevent"),
+    "civetweb": Example(("civetweb.c",), "", "-lcivetweb", sees_leaving=False, decodes=True),
     # 0.11 has nothing by which a handler can see it.
-    "httplib": Example("httplib.cpp", "cpp-httplib", sees_leaving=False, item="/items/{0}"),
+    "httplib": Example(("httplib.cpp",), "cpp-httplib", sees_leaving=False, item="/items/{0}"),
 }
 
 
@@ -110,32 +127,38 @@ def test_each_request_leaves_its_record(built: tuple[Example, Path]) -> None:
         port = int(server.line().removeprefix("READY "))
         nowhere = "/no where" if example.decodes else "/no%20where"
         asked = [
-            ("GET", "/items/7?consumer_id=a%20b", {}, f"GET {example.item} 200 a b"),
+            ("GET", "/items/bolt-m8?consumer_id=a%20b", {}, f"GET {example.item} 200 a b"),
             ("GET", "/items/none", {"X_User_Id": "ann"}, f"GET {example.item} 404 ann"),
-            ("HEAD", "/items/7", {"X_Request_Id": "r1"}, f"HEAD {example.item} 200 anonymous r1"),
-            ("GET", "/me", {"Authorization": "Bearer acme-token"}, "GET /me 200 acme"),
-            ("GET", "/me", {"X_Consumer_Id": "bob"}, "GET /me 200 bob"),
+            (
+                "HEAD",
+                "/items/bolt-m8",
+                {"X_Request_Id": "r1"},
+                f"HEAD {example.item} 200 anonymous r1",
+            ),
             ("GET", "/no%20where?x", {}, f"GET {nowhere} 404 anonymous"),
         ]
         if example.is_cpp:
             asked.append(("GET", "/boom", {}, "GET /boom 500 anonymous"))
+        method, target, record = example.token
+        asked.append((method, target, {"Authorization": "Bearer acme-token"}, record))
         wanted = []
         for method, target, headers, record in asked:
             assert f" {ask(port, method, target, **headers)} " in record
             wanted.append(record)
             receiver.wait_for(len(wanted))
         # A request that takes its time, and one whose client does not wait for it.
-        assert ask(port, "GET", "/slow") == 200
-        wanted.append("GET /slow 200 anonymous")
+        slow, least = example.slow
+        assert ask(port, "GET", slow) == 200
+        wanted.append(f"GET {slow} 200 anonymous")
         records = receiver.wait_for(len(wanted))
-        assert records[-1]["response_time"] >= 290
+        assert records[-1]["response_time"] >= least
         with socket.create_connection(("127.0.0.1", port)) as client:
-            client.sendall(b"GET /slow HTTP/1.1\r\nHost: h\r\n\r\n")
+            client.sendall(f"GET {slow} HTTP/1.1\r\nHost: h\r\n\r\n".encode())
         status = 499 if example.sees_leaving else 200
-        wanted.append(f"GET /slow {status} anonymous")
+        wanted.append(f"GET {slow} {status} anonymous")
         records = receiver.wait_for(len(wanted))
         assert [line(record) for record in records] == wanted
-        assert records[-1]["response_time"] >= 290
+        assert records[-1]["response_time"] >= least
     finally:
         assert server.stop() == 0
         receiver.kill()
@@ -149,7 +172,7 @@ def test_what_was_recorded_last_is_delivered_at_the_end(built: tuple[Example, Pa
     try:
         port = int(server.line().removeprefix("READY "))
         for _ in range(20):
-            assert ask(port, "GET", "/items/7") == 200
+            assert ask(port, "GET", "/items/bolt-m8") == 200
         assert server.stop() == 0
         until("the last", lambda: len(receiver.records()) == 20)
     finally:

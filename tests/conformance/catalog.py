@@ -71,6 +71,8 @@ class App:
             return [str(_built(self.file, folder))]
         if self.file.suffix in (".c", ".cpp"):
             return [str(_compiled(self.file, self.needs, folder))]
+        if self.file.suffix == ".conf":
+            return _nginx(self.file, folder)
         raise Mistake(f"{self.name}: no way to start {self.file.name}")
 
     def environment(self) -> dict[str, str]:
@@ -84,14 +86,16 @@ class App:
 
 
 def _compiled(source: Path, needs: list[str], folder: Path) -> Path:
-    """A program in C, with the example's telemetry.c, or in C++; `needs` is known to pkg-config."""
+    """A program in C, with the example's telemetry.c, or in C++."""
     is_cpp = source.suffix == ".cpp"
     variable, usual, standard = ("CXX", "c++", "c++17") if is_cpp else ("CC", "cc", "c11")
     compiler = os.environ.get(variable) or usual
     if not shutil.which(compiler):
         raise NotHere(f"there is no compiler ({compiler})")
-    flags = []
+    flags = [need for need in needs if need.startswith("-")]
     for package in needs:
+        if package in flags:
+            continue
         if not shutil.which("pkg-config"):
             raise NotHere("there is no pkg-config")
         asked = ["pkg-config", "--cflags", "--libs", package]
@@ -101,15 +105,34 @@ def _compiled(source: Path, needs: list[str], folder: Path) -> Path:
         flags += shlex.split(found.stdout)
     program = folder / source.stem
     command = [compiler, f"-std={standard}", "-O1", *_STRICT, "-I", str(ROOT / "include")]
-    if is_cpp:
-        command += ["-I", str(ROOT / "bindings" / "cpp" / "adapters"), str(source)]
-    else:
-        command += ["-I", str(EXAMPLES), str(source), str(EXAMPLES / "telemetry.c")]
+    command += ["-I", str(ROOT / "bindings" / ("cpp" if is_cpp else "c") / "adapters"), str(source)]
+    if not is_cpp:
+        command += ["-I", str(EXAMPLES), str(EXAMPLES / "telemetry.c")]
     command += ["-o", str(program), "-L", str(LIBRARY.parent), f"-Wl,-rpath,{LIBRARY.parent}"]
     done = subprocess.run([*command, "-lmalti", *flags], capture_output=True, text=True)
     if done.returncode != 0:
+        # The compiler alone knows of what pkg-config does not.
+        if any(need.startswith("-") for need in needs) and "No such file" in done.stderr:
+            raise NotHere(f"there is no {' '.join(needs)}")
         raise Mistake(f"{source.name} does not compile\n{done.stderr}")
     return program
+
+
+def _nginx(conf: Path, folder: Path) -> list[str]:
+    """nginx with the module of this checkout, before the app in C."""
+    sys.path.append(str(ROOT / "tests" / "nginx"))
+    import serving
+
+    if missing := serving.missing():
+        raise NotHere(f"there is no {missing}")
+    preloaded = folder / "stats.so"
+    command = [os.environ.get("CC") or "cc", "-shared", "-fPIC", *_STRICT, "-Wno-pedantic"]
+    subprocess.run(
+        [*command, str(conf.with_name("stats.c")), "-o", str(preloaded), "-ldl"], check=True
+    )
+    behind = _compiled(HERE / "apps" / "c_app.c", [], folder)
+    started = [sys.executable, str(conf.with_name("app.py"))]
+    return [*started, str(serving.build(folder)), str(preloaded), str(behind)]
 
 
 def _built(source: Path, folder: Path) -> Path:

@@ -87,6 +87,7 @@ async def process(
                 stdin=asyncio.subprocess.DEVNULL,
                 stdout=asyncio.subprocess.PIPE,
                 stderr=errors,
+                start_new_session=True,
             )
         except OSError as error:
             raise CouldNotRun(f"{name}: {error}") from error
@@ -94,7 +95,9 @@ async def process(
         try:
             yield started
         finally:
-            started.send(signal.SIGKILL)
+            # With what it has started, if that is still there.
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(child.pid, signal.SIGKILL)
             await child.wait()
 
 

@@ -159,7 +159,8 @@ def build_stock(folder: Path, server: str | None) -> tuple[Path, str]:
     program = folder / f"stock-{kind}"
     names = ("main.c", "stock.c", "telemetry.c", f"server_{kind}.c")
     command = [_compiler(), "-std=c11", "-O2", "-Wall", "-Wextra", "-Wpedantic", "-Werror"]
-    command += ["-pthread", "-I", str(ROOT / "include"), *(str(EXAMPLES / name) for name in names)]
+    command += ["-pthread", "-I", str(ROOT / "include"), "-I", str(EXAMPLES.parent / "adapters")]
+    command += [str(EXAMPLES / name) for name in names]
     command += ["-o", str(program), "-L", str(LIBRARY.parent), f"-Wl,-rpath,{LIBRARY.parent}"]
     command += ["-lmalti", *(flags or [])]
     done = subprocess.run(command, capture_output=True, text=True)

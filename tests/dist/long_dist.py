@@ -116,16 +116,13 @@ def windows(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("wine")
 
 
-@pytest.mark.parametrize("linkage", ["shared", "static"])
-@pytest.mark.parametrize("platform", RUN, ids=lambda platform: platform.target)
-def test_a_program_records(
-    platform: Platform, linkage: str, receiver: Receiver, windows: Path, tmp_path: Path
-) -> None:
+def ran(platform: Platform, linkage: str, url: str, windows: Path, tmp_path: Path) -> str:
+    """Builds the program and runs it; what it wrote to standard error."""
     if platform.runner and shutil.which(platform.runner[0]) is None:
         pytest.skip(f"Debian packages {platform.package} run it")
     tree = unpacked(platform.target, tmp_path / "tree")
     program = build(platform, tree, tmp_path, linkage)
-    env = environment(receiver.url, WINEPREFIX=str(windows), WINEDEBUG="-all")
+    env = environment(url, WINEPREFIX=str(windows), WINEDEBUG="-all")
     if "windows" in platform.target:
         shutil.copy(tree / "bin" / "malti.dll", tmp_path)
         source, made = HERE / "bcryptprimitives.c", tmp_path / "bcryptprimitives.dll"
@@ -142,7 +139,23 @@ def test_a_program_records(
         check=False,
     )
     assert told.returncode == 0, told.stdout + told.stderr
+    return told.stderr
+
+
+@pytest.mark.parametrize("linkage", ["shared", "static"])
+@pytest.mark.parametrize("platform", RUN, ids=lambda platform: platform.target)
+def test_a_program_records(
+    platform: Platform, linkage: str, receiver: Receiver, windows: Path, tmp_path: Path
+) -> None:
+    ran(platform, linkage, receiver.url, windows, tmp_path)
     assert [record["endpoint"] for record in receiver.wait_for(1)] == ["/installed"]
+
+
+@pytest.mark.parametrize("platform", RUN, ids=lambda platform: platform.target)
+def test_standard_error_takes_records(platform: Platform, windows: Path, tmp_path: Path) -> None:
+    """What Windows tells of a handle is another thing for each kind of it."""
+    errors = ran(platform, "shared", "stderr:", windows, tmp_path)
+    assert '"endpoint":"/installed"' in errors
 
 
 @pytest.mark.parametrize("platform", LINKED, ids=lambda platform: platform.target)

@@ -9,7 +9,7 @@ import signal
 import socket
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import IO
 
@@ -28,7 +28,7 @@ user {user};
 daemon off;
 pid nginx.pid;
 error_log error.log info;
-events {{ worker_connections 256; }}
+events {{ worker_connections 1024; }}
 http {{
     client_body_temp_path body;
     proxy_temp_path proxy;
@@ -87,9 +87,16 @@ class Nginx:
         """nginx -t."""
         return subprocess.run(self._command("-t"), capture_output=True, text=True, check=False)
 
-    def start(self, under: Sequence[str] = (), errors: IO[bytes] | None = None) -> Nginx:
-        """`under` a tool it is a single process; `errors` takes the standard error."""
-        env = {name: value for name, value in os.environ.items() if not name.startswith("MALTI_")}
+    def start(
+        self,
+        under: Sequence[str] = (),
+        errors: IO[bytes] | None = None,
+        env: Mapping[str, str] | None = None,
+    ) -> Nginx:
+        """`under` a tool it is a single process; `errors` takes the standard error; without `env`
+        it has this process's, but no settings."""
+        if env is None:
+            env = {k: v for k, v in os.environ.items() if not k.startswith("MALTI_")}
         number = self._listener.fileno()
         command = self._command()
         if under:

@@ -12,9 +12,6 @@
 #include <sys/socket.h>
 #include <time.h>
 
-/* libmalti keeps 500 characters of a text, each of at most four bytes. */
-#define MALTI_HTTP_TEXT (500 * 4 + 1)
-
 /* An answer that comes sooner is not looked after. */
 #define MALTI_HTTP_SOON_US 200000
 
@@ -27,9 +24,9 @@ struct malti_http {
     void *user;     /* the application's own, not looked at */
     /* Called with the status before the record is made, where it is set: to free `user`, or to say more. */
     void (*on_end)(struct malti_http *request, int status);
+    int status;     /* what is recorded in place of the answer's, such as 500 where a body was given up */
     char *headers;  /* name NUL value NUL ... */
     size_t headers_len, headers_size;
-    int left; /* the client, before the answer */
 };
 
 /* Microseconds of a clock that is never set back. */
@@ -75,13 +72,15 @@ static inline void malti_http_context(struct malti_http *request, const char *te
         malti_http_copy(&request->context, text);
 }
 
-/* One more request header, NUL-terminated; to be called in order of arrival. */
+/* One more request header, NUL-terminated; to be called in order of arrival. Kept if it can say who called. */
 static inline void malti_http_header(struct malti_http *request, const char *name, const char *value)
 {
+    if (malti_reads_header(name, MALTI_NTS) <= 0)
+        return;
     size_t names = strlen(name) + 1, values = value ? strlen(value) + 1 : 1;
     size_t wanted = request->headers_len + names + values;
     if (wanted > request->headers_size) {
-        size_t size = wanted < 512 ? 1024 : 2 * wanted;
+        size_t size = 2 * wanted;
         char *more = (char *)realloc(request->headers, size);
         if (!more)
             return;
@@ -99,8 +98,9 @@ static inline void malti_http_header(struct malti_http *request, const char *nam
 static inline void malti_http_look(struct malti_http *request, int fd)
 {
     char first;
-    if (fd >= 0 && malti_http_now_us() - request->started_us >= MALTI_HTTP_SOON_US)
-        request->left = recv(fd, &first, 1, MSG_PEEK | MSG_DONTWAIT) == 0;
+    if (fd >= 0 && malti_http_now_us() - request->started_us >= MALTI_HTTP_SOON_US &&
+        recv(fd, &first, 1, MSG_PEEK | MSG_DONTWAIT) == 0)
+        request->status = 499;
 }
 
 /* Records the request and frees what it held; to be called at the end of the response body.
@@ -112,28 +112,19 @@ static inline void malti_http_end(struct malti_http *request, const char *method
                                   const char *query, const char *peer, int status)
 {
     uint64_t took_us = malti_http_now_us() - request->started_us;
-    if (request->left)
-        status = 499;
+    if (request->status)
+        status = request->status;
     if (request->on_end)
         request->on_end(request, status);
-    char consumer[MALTI_HTTP_TEXT] = "", context[MALTI_HTTP_TEXT] = "";
-    const char *own = request->consumer ? request->consumer : "";
-    const char *endpoint = request->endpoint ? request->endpoint : target;
-    const char *note = request->context;
+    const char *consumer = request->consumer ? request->consumer : "";
+    const char *context = request->context ? request->context : "";
     size_t path = query ? strlen(target) : strcspn(target, "?");
     if (!query)
         query = target[path] ? target + path + 1 : "";
-    if (!peer)
-        peer = "";
-
-    malti_resolve_consumer(NULL, own, strlen(own), request->headers, request->headers_len, query,
-                           strlen(query), peer, strlen(peer), consumer, sizeof consumer);
-    if (!note) {
-        malti_resolve_context(NULL, request->headers, request->headers_len, context, sizeof context);
-        note = context;
-    }
-    malti_record_n(method, MALTI_NTS, endpoint, request->endpoint ? MALTI_NTS : path, status, took_us,
-                   consumer, MALTI_NTS, note, MALTI_NTS, 0);
+    const char *endpoint = request->endpoint ? request->endpoint : target;
+    malti_record_request(method, MALTI_NTS, endpoint, request->endpoint ? MALTI_NTS : path, status, took_us,
+                         consumer, MALTI_NTS, context, MALTI_NTS, request->headers, request->headers_len,
+                         query, MALTI_NTS, peer ? peer : "", MALTI_NTS, 0);
 
     free(request->endpoint);
     free(request->consumer);

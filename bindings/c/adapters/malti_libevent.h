@@ -9,7 +9,10 @@
  * First in each callback of evhttp_set_cb and evhttp_set_gencb; NULL where there was no memory. The
  * record comes when the answer has gone out, or the client is gone. evhttp calls back when the whole
  * request was read: its time begins there. The request's on_complete_cb and the connection's closecb
- * belong to the adapter. What evhttp answers without calling back leaves no record. */
+ * belong to the adapter. What evhttp answers without calling back leaves no record.
+ *
+ * The client may be gone, and `malti` with it, before an answer is whole: `on_end` of it tells. The request
+ * stays until evhttp_send_reply or evhttp_send_reply_end, which then do nothing but free it. */
 #ifndef MALTI_LIBEVENT_H
 #define MALTI_LIBEVENT_H
 
@@ -24,6 +27,7 @@
 struct malti_evhttp {
     struct malti_http http; /* first: it is what the application has */
     struct evhttp_request *req;
+    int sent; /* the status, once there is one */
 };
 
 static inline void malti_evhttp_look(struct malti_http *malti)
@@ -50,33 +54,42 @@ static inline const char *malti_evhttp_method(enum evhttp_cmd_type type)
     }
 }
 
-static inline void malti_evhttp_end(struct malti_evhttp *request, int status)
+/* When a client leaves, evhttp puts another status in the place of the one that went out. */
+static inline void malti_evhttp_sends(struct evbuffer *buffer, const struct evbuffer_cb_info *info, void *of)
 {
-    struct evhttp_connection *connection = evhttp_request_get_connection(request->req);
+    struct malti_evhttp *request = (struct malti_evhttp *)of;
+    (void)buffer;
+    if (!request->sent && info->n_added)
+        request->sent = evhttp_request_get_response_code(request->req);
+}
+
+static inline struct evbuffer *malti_evhttp_output(struct evhttp_connection *connection)
+{
+    return bufferevent_get_output(evhttp_connection_get_bufferevent(connection));
+}
+
+/* Without an answer that has begun it is 499. */
+static inline void malti_evhttp_end(struct malti_evhttp *request, struct evhttp_connection *connection)
+{
     char *peer = NULL;
     uint16_t port;
-    if (connection) {
-        evhttp_connection_get_peer(connection, &peer, &port);
-        evhttp_connection_set_closecb(connection, NULL, NULL);
-    }
+    evhttp_connection_get_peer(connection, &peer, &port);
+    evhttp_connection_set_closecb(connection, NULL, NULL);
+    evhttp_request_set_on_complete_cb(request->req, NULL, NULL);
+    evbuffer_remove_cb(malti_evhttp_output(connection), malti_evhttp_sends, request);
     malti_http_end(&request->http, malti_evhttp_method(evhttp_request_get_command(request->req)),
-                   evhttp_request_get_uri(request->req), NULL, peer, status);
+                   evhttp_request_get_uri(request->req), NULL, peer, request->sent ? request->sent : 499);
     free(request);
 }
 
 static inline void malti_evhttp_complete(struct evhttp_request *req, void *request)
 {
-    malti_evhttp_end((struct malti_evhttp *)request, evhttp_request_get_response_code(req));
+    malti_evhttp_end((struct malti_evhttp *)request, evhttp_request_get_connection(req));
 }
 
-/* Before its end: 499 where nothing was answered yet. */
-static inline void malti_evhttp_closed(struct evhttp_connection *connection, void *of)
+static inline void malti_evhttp_closed(struct evhttp_connection *connection, void *request)
 {
-    struct malti_evhttp *request = (struct malti_evhttp *)of;
-    int status = evhttp_request_get_response_code(request->req);
-    (void)connection;
-    evhttp_request_set_on_complete_cb(request->req, NULL, NULL);
-    malti_evhttp_end(request, status ? status : 499);
+    malti_evhttp_end((struct malti_evhttp *)request, connection);
 }
 
 static inline struct malti_http *malti_evhttp_begin(struct evhttp_request *req)
@@ -86,11 +99,14 @@ static inline struct malti_http *malti_evhttp_begin(struct evhttp_request *req)
         return NULL;
     malti_http_begin(&request->http);
     request->req = req;
+    request->sent = 0;
+    struct evhttp_connection *connection = evhttp_request_get_connection(req);
     struct evkeyval *header;
     for (header = evhttp_request_get_input_headers(req)->tqh_first; header; header = header->next.tqe_next)
         malti_http_header(&request->http, header->key, header->value);
     evhttp_request_set_on_complete_cb(req, malti_evhttp_complete, request);
-    evhttp_connection_set_closecb(evhttp_request_get_connection(req), malti_evhttp_closed, request);
+    evhttp_connection_set_closecb(connection, malti_evhttp_closed, request);
+    evbuffer_add_cb(malti_evhttp_output(connection), malti_evhttp_sends, request);
     return &request->http;
 }
 

@@ -15,27 +15,30 @@ static void say(struct evhttp_request *req, int status, const char *text)
     evbuffer_free(body);
 }
 
-/* What answers later must not outlive its request: when the client leaves, evhttp frees that. */
 struct later {
     struct event *timer;
     struct evhttp_request *req;
-    struct malti_http *malti;
+    struct malti_http *malti; /* NULL: the client is gone */
 };
 
-static void later_over(struct malti_http *malti, int status)
+static void client_gone(struct malti_http *malti, int status)
 {
-    (void)status;
     struct later *later = malti->user;
-    event_free(later->timer);
-    free(later);
+    (void)status;
+    later->malti = NULL;
 }
 
 static void answer_slow(evutil_socket_t fd, short what, void *of)
 {
     struct later *later = of;
     (void)fd, (void)what;
-    malti_evhttp_look(later->malti);
+    if (later->malti) {
+        malti_evhttp_look(later->malti);
+        later->malti->on_end = NULL;
+    }
     say(later->req, 200, "at last\n");
+    event_free(later->timer);
+    free(later);
 }
 
 static void handle(struct evhttp_request *req, void *base)
@@ -54,15 +57,15 @@ static void handle(struct evhttp_request *req, void *base)
                        small_customer(evhttp_find_header(evhttp_request_get_input_headers(req),
                                                          "Authorization")));
         say(req, 200, "you\n");
-    } else if (!malti) {
-        say(req, 503, "no memory\n");
     } else if (strcmp(path, "/slow") == 0) {
         struct timeval wait = {.tv_usec = SLOW_MS * 1000};
         struct later *later = malloc(sizeof *later);
         malti_http_endpoint(malti, "/slow");
         *later = (struct later){evtimer_new(base, answer_slow, later), req, malti};
-        malti->user = later;
-        malti->on_end = later_over;
+        if (malti) {
+            malti->user = later;
+            malti->on_end = client_gone;
+        }
         evtimer_add(later->timer, &wait);
     } else {
         say(req, 404, "there is nothing here\n");

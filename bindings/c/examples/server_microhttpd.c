@@ -1,11 +1,11 @@
-/* The HTTP by libmicrohttpd, with a thread per connection because handlers may take their time. */
+/* The HTTP by libmicrohttpd and its adapter, with a thread per connection because handlers may take their
+ * time. */
 #define _POSIX_C_SOURCE 200809L
 
 #include "service.h"
 
 #include <arpa/inet.h>
-#include <microhttpd.h>
-#include <netinet/in.h>
+#include <malti_microhttpd.h>
 #include <poll.h>
 #include <stdatomic.h>
 #include <stdio.h>
@@ -17,92 +17,70 @@
 #define IDLE_S 5
 #define FINISH_WITHIN_MS 5000
 
-/* One request from its first line to the end of its response. */
+/* What the handler keeps of a request from its head to the end of its response. */
 struct exchange {
-    uint64_t started_us;
-    char *target; /* path NUL query NUL */
-    struct request request;
-    struct answer answer;
-    char peer[INET_ADDRSTRLEN];
-    char head[MAX_HEAD]; /* what request.headers points to */
+    struct request request; /* first: the application has its address */
+    struct MHD_Connection *connection;
+    char *path;
     char body[MAX_BODY];
-    bool seen, answered;
-    int refused; /* the status, where it is more than the bounds allow */
+    bool too_large;
 };
 
 static atomic_int running;
 
-/* The first that is heard of a request, and the only place where the query can be had as it came. */
-static void *begin(void *unused, const char *uri, struct MHD_Connection *connection)
+static const char *header(const struct request *request, const char *name)
 {
-    (void)unused, (void)connection;
-    struct exchange *exchange = calloc(1, sizeof *exchange);
-    size_t length = strlen(uri);
-    if (!exchange || !(exchange->target = malloc(length + 2))) {
-        free(exchange);
-        return NULL;
-    }
-    exchange->started_us = monotonic_us();
-    memcpy(exchange->target, uri, length + 1);
-    exchange->target[length + 1] = '\0';
-    size_t path = strcspn(exchange->target, "?");
-    exchange->target[path] = '\0';
-    exchange->request.path = exchange->target;
-    exchange->request.query = exchange->target + path + 1;
-    atomic_fetch_add(&running, 1);
-    return exchange;
+    const struct exchange *exchange = (const struct exchange *)request;
+    const char *value = MHD_lookup_connection_value(exchange->connection, MHD_HEADER_KIND, name);
+    return value ? value : "";
 }
 
-static enum MHD_Result add_header(void *into, enum MHD_ValueKind kind, const char *name, const char *value)
+/* The adapter's last word of the request, whether it was answered or not. */
+static void end(struct malti_http *http, int status)
 {
-    (void)kind;
-    struct exchange *exchange = into;
-    size_t names = strlen(name) + 1, values = value ? strlen(value) + 1 : 1;
-    size_t used = exchange->request.headers_len;
-    if (names + values > sizeof exchange->head - used) {
-        exchange->refused = 431;
+    struct exchange *exchange = http->user;
+    (void)status;
+    free(exchange->path);
+    free(exchange);
+    atomic_fetch_sub(&running, 1);
+}
+
+static enum MHD_Result begin(struct malti_mhd *malti, struct MHD_Connection *connection)
+{
+    struct exchange *exchange = calloc(1, sizeof *exchange);
+    if (!exchange || !(exchange->path = strndup(malti->target, strcspn(malti->target, "?")))) {
+        free(exchange);
         return MHD_NO;
     }
-    memcpy(exchange->head + used, name, names);
-    memcpy(exchange->head + used + names, value ? value : "", values);
-    exchange->request.headers_len = used + names + values;
+    exchange->connection = connection;
+    exchange->request = (struct request){
+        .method = malti->method, .path = exchange->path, .header = header, .body = exchange->body};
+    atomic_fetch_add(&running, 1);
+    malti->http.user = exchange;
+    malti->http.on_end = end;
     return MHD_YES;
 }
 
-static void read_head(struct exchange *exchange, struct MHD_Connection *connection, const char *method)
+static enum MHD_Result respond(struct malti_mhd *malti, const struct exchange *exchange)
 {
-    struct request *request = &exchange->request;
-    request->method = method;
-    request->headers = exchange->head;
-    request->body = exchange->body;
-    MHD_get_connection_values(connection, MHD_HEADER_KIND, add_header, exchange);
-    const union MHD_ConnectionInfo *info =
-        MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CLIENT_ADDRESS);
-    if (info && info->client_addr->sa_family == AF_INET)
-        inet_ntop(AF_INET, &((const struct sockaddr_in *)(const void *)info->client_addr)->sin_addr,
-                  exchange->peer, sizeof exchange->peer);
-    request->peer = exchange->peer;
-}
-
-static enum MHD_Result respond(struct exchange *exchange, struct MHD_Connection *connection)
-{
-    struct answer *answer = &exchange->answer;
-    if (exchange->refused)
-        *answer = (struct answer){.status = exchange->refused, .body = "{\"error\":\"too large\"}\n"};
-    else
-        stock_answer(&exchange->request, answer);
+    struct answer answer = {.status = 413, .body = "{\"error\":\"too large\"}\n"};
+    if (!exchange->too_large)
+        stock_answer(&exchange->request, &answer);
+    malti_http_endpoint(&malti->http, answer.endpoint);
+    malti_http_consumer(&malti->http, answer.consumer);
+    malti_http_context(&malti->http, answer.context);
+    malti_mhd_look(malti, exchange->connection);
 
     struct MHD_Response *response =
-        MHD_create_response_from_buffer(strlen(answer->body), answer->body, MHD_RESPMEM_PERSISTENT);
+        MHD_create_response_from_buffer(strlen(answer.body), answer.body, MHD_RESPMEM_MUST_COPY);
     if (!response)
         return MHD_NO;
-    if (*answer->body)
+    if (*answer.body)
         MHD_add_response_header(response, "Content-Type", "application/json");
-    if (*answer->allow)
-        MHD_add_response_header(response, "Allow", answer->allow);
-    enum MHD_Result queued = MHD_queue_response(connection, (unsigned)answer->status, response);
+    if (*answer.allow)
+        MHD_add_response_header(response, "Allow", answer.allow);
+    enum MHD_Result queued = MHD_queue_response(exchange->connection, (unsigned)answer.status, response);
     MHD_destroy_response(response);
-    exchange->answered = queued == MHD_YES;
     return queued;
 }
 
@@ -112,43 +90,22 @@ static enum MHD_Result handle(void *unused, struct MHD_Connection *connection, c
                               void **of_request)
 {
     (void)unused, (void)url, (void)version;
-    struct exchange *exchange = *of_request;
-    if (!exchange)
+    struct malti_mhd *malti = *of_request;
+    if (!malti)
         return MHD_NO;
-    if (!exchange->seen) {
-        exchange->seen = true;
-        read_head(exchange, connection, method);
-        return MHD_YES;
-    }
+    if (malti_mhd_seen(malti, connection, method))
+        return begin(malti, connection);
+    struct exchange *exchange = malti->http.user;
     if (*length == 0)
-        return respond(exchange, connection);
+        return respond(malti, exchange);
     if (*length > MAX_BODY - exchange->request.body_len) {
-        exchange->refused = 413;
+        exchange->too_large = true;
     } else {
         memcpy(exchange->body + exchange->request.body_len, data, *length);
         exchange->request.body_len += *length;
     }
     *length = 0;
     return MHD_YES;
-}
-
-/* The response has gone out, or the client is gone: the end that a record's time runs to. */
-static void end(void *unused, struct MHD_Connection *connection, void **of_request,
-                enum MHD_RequestTerminationCode why)
-{
-    (void)unused, (void)connection, (void)why;
-    struct exchange *exchange = *of_request;
-    if (!exchange)
-        return;
-    if (exchange->seen) { /* else libmicrohttpd refused it before it was a request */
-        if (!exchange->answered)
-            exchange->answer.status = 499; /* nobody waits for the answer any more */
-        telemetry_record(&exchange->request, &exchange->answer, exchange->started_us);
-    }
-    free(exchange->target);
-    free(exchange);
-    *of_request = NULL;
-    atomic_fetch_sub(&running, 1);
 }
 
 bool serve(uint16_t port, int stop)
@@ -158,8 +115,7 @@ bool serve(uint16_t port, int stop)
     unsigned flags = MHD_USE_INTERNAL_POLLING_THREAD | MHD_USE_THREAD_PER_CONNECTION | MHD_USE_ITC;
     struct MHD_Daemon *daemon = MHD_start_daemon(
         flags, port, NULL, NULL, handle, NULL, MHD_OPTION_SOCK_ADDR, (struct sockaddr *)&address,
-        MHD_OPTION_URI_LOG_CALLBACK, begin, NULL, MHD_OPTION_NOTIFY_COMPLETED, end, NULL,
-        MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)IDLE_S, MHD_OPTION_END);
+        MALTI_MHD_OPTIONS, MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)IDLE_S, MHD_OPTION_END);
     if (!daemon) {
         perror("can't listen");
         return false;

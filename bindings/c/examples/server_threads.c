@@ -100,6 +100,18 @@ static int content_length(const char *text, size_t *length, bool *known)
     return 0;
 }
 
+static const char *header(const struct request *request, const char *wanted)
+{
+    const char *end = request->headers + request->headers_len;
+    for (const char *name = request->headers; name < end;) {
+        const char *value = name + strlen(name) + 1;
+        if (strcasecmp(name, wanted) == 0)
+            return value;
+        name = value + strlen(value) + 1;
+    }
+    return "";
+}
+
 /* Parses a head that ends with an empty line, in place: "Name: value\r\n" becomes name NUL value NUL,
  * which is never longer. Returns 0 or the status that refuses it. */
 static int parse_head(char *head, size_t length, struct request *request, bool *keep_alive)
@@ -111,6 +123,7 @@ static int parse_head(char *head, size_t length, struct request *request, bool *
     int refused = parse_line(head, request, keep_alive);
     bool needs_host = *keep_alive;
     char *to = line + 2;
+    request->header = header;
     request->headers = to;
     for (line += 2; !refused && strncmp(line, "\r\n", 2) != 0;) {
         char *end = strstr(line, "\r\n");

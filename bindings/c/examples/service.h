@@ -3,7 +3,7 @@
  *   main.c        start, signals, stop
  *   stock.c       the application: routes and their handlers
  *   telemetry.c   all that libmalti asks of a server: the part to copy
- *   server_*.c    the HTTP: libmicrohttpd, or a thread per connection by hand
+ *   server_*.c    the HTTP: libmicrohttpd by its adapter, or a thread per connection by hand
  */
 #ifndef SERVICE_H
 #define SERVICE_H
@@ -20,12 +20,14 @@
 struct request {
     const char *method;
     const char *path;    /* without query string, not decoded */
+    const char *(*header)(const struct request *request, const char *name); /* its value; "": none */
+    const char *body;
+    size_t body_len;
+    /* For telemetry.c; an adapter has these by itself. */
     const char *query;   /* without '?', not decoded; "" for none */
     const char *headers; /* name NUL value NUL ..., in order of arrival */
     size_t headers_len;
     const char *peer;    /* the client's address */
-    const char *body;
-    size_t body_len;
 };
 
 struct answer {

@@ -1,4 +1,4 @@
-/* The frame of the small examples, one a server library: microhttpd.c, civetweb.c, libevent.c. PORT in the
+/* The frame of the small examples, one a server library: civetweb.c, libevent.c. PORT in the
  * environment says where they listen (0: a free port, where the library can tell it), SIGTERM ends them.
  *
  *   GET /items/{sku}   200; 404 for "none"

@@ -6,7 +6,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
 #include <time.h>
 
 #define MAX_PARAMS 2
@@ -27,18 +26,6 @@ static const struct {
     const char *authorization;
     const char *customer;
 } customers[] = {{"Bearer acme-token", "acme"}, {"Bearer globex-token", "globex"}};
-
-static const char *header(const struct request *request, const char *wanted)
-{
-    const char *end = request->headers + request->headers_len;
-    for (const char *name = request->headers; name < end;) {
-        const char *value = name + strlen(name) + 1;
-        if (strcasecmp(name, wanted) == 0)
-            return value;
-        name = value + strlen(value) + 1;
-    }
-    return "";
-}
 
 static void say(struct answer *answer, int status, const char *json)
 {
@@ -103,11 +90,11 @@ static void reserve(const struct request *request, const struct params *params, 
 {
     say(answer, 401, "{\"error\":\"who are you?\"}");
     for (size_t i = 0; i < sizeof customers / sizeof *customers; i++) {
-        if (strcmp(header(request, "authorization"), customers[i].authorization) == 0) {
+        if (strcmp(request->header(request, "authorization"), customers[i].authorization) == 0) {
             say(answer, 201, "{\"reserved\":true}");
             snprintf(answer->consumer, sizeof answer->consumer, "%s", customers[i].customer);
             snprintf(answer->context, sizeof answer->context, "order %s, %.40s", params->value[0],
-                     header(request, "x-request-id"));
+                     request->header(request, "x-request-id"));
         }
     }
 }
@@ -133,7 +120,7 @@ static void get_supplier(const struct request *request, const struct params *par
 static void audit(const struct request *request, const struct params *params, struct answer *answer)
 {
     (void)params;
-    if (!*header(request, "authorization"))
+    if (!*request->header(request, "authorization"))
         say(answer, 401, "{\"error\":\"who are you?\"}");
     else
         say(answer, 403, "{\"error\":\"for auditors only\"}");

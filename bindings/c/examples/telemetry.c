@@ -6,11 +6,7 @@
 
 #include <malti.h>
 #include <stdio.h>
-#include <string.h>
 #include <time.h>
-
-/* libmalti keeps 500 characters of a text, each of at most four bytes. */
-#define TEXT_MAX (500 * 4 + 1)
 
 #define STOP_WITHIN_MS 5000
 
@@ -36,20 +32,14 @@ bool telemetry_start(void)
 void telemetry_record(const struct request *request, const struct answer *answer, uint64_t started_us)
 {
     uint64_t took_us = monotonic_us() - started_us;
-    char consumer[TEXT_MAX] = "";
-    char context[TEXT_MAX] = "";
+    /* The pattern, not the path: /items/{sku} is one endpoint, whatever the number of items. */
+    const char *endpoint = answer->endpoint ? answer->endpoint : request->path;
 
     /* The application's own values win; else the configured headers and query parameters say it. */
-    malti_resolve_consumer(NULL, answer->consumer, strlen(answer->consumer),
-                           request->headers, request->headers_len,
-                           request->query, strlen(request->query),
-                           request->peer, strlen(request->peer), consumer, sizeof consumer);
-    if (!*answer->context)
-        malti_resolve_context(NULL, request->headers, request->headers_len, context, sizeof context);
-
-    /* The pattern, not the path: /items/{sku} is one endpoint, whatever the number of items. */
-    malti_record(request->method, answer->endpoint ? answer->endpoint : request->path,
-                 answer->status, took_us, consumer, *answer->context ? answer->context : context);
+    malti_record_request(request->method, MALTI_NTS, endpoint, MALTI_NTS, answer->status, took_us,
+                         answer->consumer, MALTI_NTS, answer->context, MALTI_NTS,
+                         request->headers, request->headers_len, request->query, MALTI_NTS,
+                         request->peer, MALTI_NTS, 0);
 }
 
 /* The library has no exit hook in C: without this call, what is still buffered is lost. */

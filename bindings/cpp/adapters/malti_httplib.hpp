@@ -4,7 +4,7 @@
 //     malti::httplib_server<httplib::SSLServer> server("cert.pem", "key.pem");
 //
 //     server.Get("/users/(\\d+)", [](const httplib::Request &request, httplib::Response &response) {
-//         malti::current().consumer = "acme";      // also context, endpoint
+//         malti::current().consumer = "acme";      // also context, endpoint, status
 //     });
 //
 // A request is recorded under the pattern of its route, in normal form: "/users/{0}", and "/users/{id}" for
@@ -29,8 +29,9 @@ namespace malti {
 // What is empty is left to the rules: the route or the path, headers, query, address.
 struct httplib_request {
     std::string endpoint, consumer, context;
+    int status = 0; // what is recorded in place of the answer's, such as 500 where a body was given up
     std::chrono::steady_clock::time_point started;
-    bool begun = false, left = false;
+    bool begun = false;
 };
 
 inline httplib_request &current()
@@ -49,11 +50,11 @@ struct can_tell<Request, std::void_t<decltype(std::declval<const Request &>().is
     : std::true_type {};
 
 template <class Request>
-bool gone(const Request &request)
+void look(const Request &request)
 {
     if constexpr (can_tell<Request>::value)
-        return request.is_connection_closed && request.is_connection_closed();
-    return false;
+        if (request.is_connection_closed && request.is_connection_closed())
+            current().status = 499;
 }
 
 // The pattern in normal form. A regular expression has to fit the whole path.
@@ -71,7 +72,8 @@ inline void record(const httplib::Request &request, const httplib::Response &res
 {
     std::string headers;
     for (const auto &header : request.headers)
-        headers.append(header.first).append(1, '\0').append(header.second).append(1, '\0');
+        if (malti_reads_header(header.first.data(), header.first.size()) > 0)
+            headers.append(header.first).append(1, '\0').append(header.second).append(1, '\0');
 
     auto mark = std::min(request.target.find('?'), request.target.size());
     std::string path = request.target.substr(0, mark);
@@ -79,17 +81,13 @@ inline void record(const httplib::Request &request, const httplib::Response &res
     const std::string &endpoint = own.endpoint.empty() ? path : own.endpoint;
     const std::string &peer = request.remote_addr;
 
-    char consumer[2001] = "", context[2001] = "";
-    malti_resolve_consumer(nullptr, own.consumer.data(), own.consumer.size(), headers.data(), headers.size(),
-                           query.data(), query.size(), peer.data(), peer.size(), consumer, sizeof consumer);
-    if (own.context.empty())
-        malti_resolve_context(nullptr, headers.data(), headers.size(), context, sizeof context);
-
     auto took = std::chrono::steady_clock::now() - own.started;
     auto us = std::chrono::duration_cast<std::chrono::microseconds>(took).count();
-    malti_record_n(request.method.data(), request.method.size(), endpoint.data(), endpoint.size(),
-                   own.left ? 499 : response.status, static_cast<std::uint64_t>(us), consumer, MALTI_NTS,
-                   own.context.empty() ? context : own.context.c_str(), MALTI_NTS, 0);
+    malti_record_request(request.method.data(), request.method.size(), endpoint.data(), endpoint.size(),
+                         own.status ? own.status : response.status, static_cast<std::uint64_t>(us),
+                         own.consumer.data(), own.consumer.size(), own.context.data(), own.context.size(),
+                         headers.data(), headers.size(), query.data(), query.size(), peer.data(), peer.size(),
+                         0);
 }
 
 } // namespace httplib_detail
@@ -186,14 +184,14 @@ private:
                     const httplib::ContentReader &reader) {
                     current().endpoint = route;
                     handler(request, response, reader);
-                    current().left = httplib_detail::gone(request);
+                    httplib_detail::look(request);
                 });
         else
             return Handler([route = httplib_detail::route(pattern), handler = std::move(handler)](
                                const httplib::Request &request, httplib::Response &response) {
                 current().endpoint = route;
                 handler(request, response);
-                current().left = httplib_detail::gone(request);
+                httplib_detail::look(request);
             });
     }
 };

@@ -12,6 +12,7 @@ use super::values::{
 };
 use crate::capi;
 use crate::hosts::request;
+use crate::record::kept;
 
 /// A header's name that is longer is none that the rules read.
 const NAME_BYTES: usize = 256;
@@ -133,7 +134,7 @@ impl<const N: usize> Call<'_, N> {
             })
             .map_err(|_| Fault::Refused)?
         };
-        Ok(Some(request::cut(text)))
+        Ok(Some(kept(text)))
     }
 
     fn is_absent(&self, at: usize) -> Outcome<bool> {

@@ -15,7 +15,6 @@ use crate::capi::{self, status};
 use crate::client::RawCall;
 use crate::config::{Config, ConfigError};
 use crate::consumer::pairs;
-use crate::hosts::request;
 use crate::process;
 use crate::route::{self, Dialect};
 use crate::sys;
@@ -82,7 +81,7 @@ unsafe extern "C" fn record_request(env: Env, info: Info) -> Value {
             return int(env, status::MALTI_NOT_RUNNING);
         };
         let mut room = Text::new();
-        let code = request::record(
+        let code = capi::submit_request(
             &tenure.rules,
             record,
             pairs(&call.headers(6, &tenure.rules)?),

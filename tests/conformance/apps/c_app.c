@@ -2,13 +2,13 @@
  * C hosts are told to copy. Knows as much HTTP as the suite sends. */
 #define _POSIX_C_SOURCE 200809L
 
-#include "service.h"
+#include "app.h"
+#include "routes.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
 #include <netinet/tcp.h>
 #include <poll.h>
-#include <pthread.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stdatomic.h>
@@ -17,10 +17,8 @@
 #include <string.h>
 #include <strings.h>
 #include <sys/socket.h>
-#include <time.h>
 #include <unistd.h>
 
-#define SLOW_MS 10000
 #define BACKLOG 512
 
 struct exchange {
@@ -28,19 +26,13 @@ struct exchange {
     struct answer answer;
     int fd;
     bool head_only, keep_alive;
-    bool sent; /* the handler has sent its answer itself, as far as it came */
+    bool sent; /* as far as it came */
+    const char *caller; /* by what the application knows; "" for nobody */
 };
 
 static int stop_pipe[2];
 static bool bare;
 static atomic_int connections;
-
-static void pause_ms(int ms)
-{
-    struct timespec left = {.tv_sec = ms / 1000, .tv_nsec = ms % 1000 * 1000000L};
-    while (nanosleep(&left, &left) != 0)
-        continue;
-}
 
 static void put(int fd, const char *format, ...)
 {
@@ -55,12 +47,6 @@ static void put(int fd, const char *format, ...)
             return; /* the client is gone */
         sent += count > 0 ? (int)count : 0;
     }
-}
-
-static void say(struct exchange *e, int status, const char *text)
-{
-    e->answer.status = status;
-    snprintf(e->answer.body, sizeof e->answer.body, "%s", text);
 }
 
 static const char *connection_header(const struct exchange *e)
@@ -84,40 +70,22 @@ static void begin_chunks(struct exchange *e)
 
 static void chunk(const struct exchange *e)
 {
-    put(e->fd, "6\r\nchunk\n\r\n");
-}
-
-static void say_path(struct exchange *e)
-{
-    say(e, 200, e->request.path);
-}
-
-static void create(struct exchange *e)
-{
-    size_t length = e->request.body_len;
-    bool good = length >= 2 && e->request.body[0] == '{' && e->request.body[length - 1] == '}';
-    say(e, good ? 201 : 422, good ? "created" : "not JSON");
+    put(e->fd, "%zx\r\n" CHUNK "\r\n", strlen(CHUNK));
 }
 
 static void stream(struct exchange *e)
 {
     begin_chunks(e);
-    for (int i = 0; i < 3; i++) {
+    for (int i = 0; i < CHUNKS; i++) {
         if (i > 0)
-            pause_ms(100);
+            app_pause(CHUNK_MS);
         chunk(e);
     }
     put(e->fd, "0\r\n\r\n");
 }
 
-/* C has no exceptions: a handler that fails says so, and the server answers 500. */
-static void boom(struct exchange *e)
-{
-    say(e, 500, "boom");
-}
-
 /* After the head there is nothing left to answer with: the body stays unfinished. */
-static void boom_late(struct exchange *e)
+static void break_off(struct exchange *e)
 {
     begin_chunks(e);
     chunk(e);
@@ -125,104 +93,44 @@ static void boom_late(struct exchange *e)
     e->keep_alive = false;
 }
 
-static void slow(struct exchange *e)
+static void be_slow(struct exchange *e)
 {
     /* The suite's clients send no second request meanwhile: what can be read is the end. */
     struct pollfd left = {.fd = e->fd, .events = POLLIN};
-    if (poll(&left, 1, SLOW_MS) > 0) {
+    if (poll(&left, 1, SLOW_AFTER_MS) > 0) {
         e->answer.status = 499;
         e->sent = true;
         e->keep_alive = false;
-    } else {
-        say(e, 200, "slow");
     }
-}
-
-static void who(struct exchange *e)
-{
-    say(e, 200, "who");
-    strcpy(e->answer.consumer, " st ");
-    strcpy(e->answer.context, "plan=pro");
-}
-
-static void code(struct exchange *e)
-{
-    say(e, atoi(strrchr(e->request.path, '/') + 1), "");
-}
-
-static void renamed(struct exchange *e)
-{
-    say(e, 200, "renamed");
-    e->answer.endpoint = "/custom/{x}";
 }
 
 static void *find_out(void *of)
 {
     struct exchange *e = of;
-    const char *name = strstr(e->request.query, "name=");
-    pause_ms(20);
-    snprintf(e->answer.consumer, sizeof e->answer.consumer, "%s", name ? name + 5 : "");
+    app_pause(LATER_AFTER_MS);
+    snprintf(e->answer.consumer, sizeof e->answer.consumer, "%s", e->caller);
     return NULL;
 }
 
-static void later(struct exchange *e)
+static void answer(struct exchange *e)
 {
-    pthread_t worker;
-    say(e, 200, "later");
-    if (pthread_create(&worker, NULL, find_out, e) == 0)
-        pthread_join(worker, NULL);
-}
-
-static const struct {
-    const char *method, *pattern;
-    void (*handle)(struct exchange *);
-} routes[] = {
-    {"GET", "/users/{user_id}", say_path},
-    {"POST", "/items", create},
-    {"GET", "/files/{path}", say_path},
-    {"GET", "/tenants/{tenant}/orders/{order_id}", say_path},
-    {"GET", "/stream", stream},
-    {"GET", "/boom", boom},
-    {"GET", "/boom-late", boom_late},
-    {"GET", "/slow", slow},
-    {"GET", "/who", who},
-    {"GET", "/who-null", say_path},
-    {"GET", "/code/{code}", code},
-    {"GET", "/renamed", renamed},
-    {"GET", "/later", later},
-};
-
-/* A parameter takes one segment, `{path}` all the rest. */
-static bool matches(const char *pattern, const char *path)
-{
-    while (*pattern && *path) {
-        if (*pattern != '{') {
-            if (*pattern++ != *path++)
-                return false;
-            continue;
-        }
-        if (strcmp(pattern, "{path}") == 0)
-            return true;
-        path += strcspn(path, "/");
-        pattern += strcspn(pattern, "}") + 1;
-    }
-    return !*pattern && !*path;
-}
-
-static void route(struct exchange *e)
-{
-    const char *method = e->head_only ? "GET" : e->request.method;
-    for (size_t i = 0; i < sizeof routes / sizeof *routes; i++) {
-        if (!matches(routes[i].pattern, e->request.path))
-            continue;
-        e->answer.endpoint = routes[i].pattern;
-        if (strcmp(routes[i].method, method) == 0)
-            routes[i].handle(e);
-        else
-            say(e, 405, "not by this method");
-        return;
-    }
-    say(e, 404, "nothing here");
+    const struct request *request = &e->request;
+    struct reply reply = route(request->method, request->path, request->query, request->body, request->body_len);
+    e->answer.status = reply.status;
+    e->answer.endpoint = reply.endpoint;
+    snprintf(e->answer.body, sizeof e->answer.body, "%s", reply.text);
+    snprintf(e->answer.context, sizeof e->answer.context, "%s", reply.context ? reply.context : "");
+    e->caller = reply.consumer ? reply.consumer : "";
+    if (reply.how == LATER)
+        app_in_thread(find_out, e);
+    else
+        snprintf(e->answer.consumer, sizeof e->answer.consumer, "%s", e->caller);
+    if (reply.how == STREAM)
+        stream(e);
+    else if (reply.how == BROKEN)
+        break_off(e);
+    else if (reply.how == SLOW)
+        be_slow(e);
 }
 
 /* "Name: value\r\n" becomes name NUL value NUL, in place. */
@@ -287,7 +195,7 @@ static bool exchange(int fd)
         if (!receive(fd, in, sizeof in, &got))
             return false;
 
-    route(&e);
+    answer(&e);
     if (!e.sent)
         send_answer(&e);
     if (!bare)
@@ -322,8 +230,7 @@ static int listen_somewhere(void)
     if (fd < 0 || bind(fd, (struct sockaddr *)&address, length) != 0 || listen(fd, BACKLOG) != 0 ||
         getsockname(fd, (struct sockaddr *)&address, &length) != 0)
         return -1;
-    printf("READY %u\n", (unsigned)ntohs(address.sin_port));
-    fflush(stdout);
+    app_ready(ntohs(address.sin_port));
     return fd;
 }
 
@@ -350,26 +257,20 @@ static void serve_until_stopped(int listener)
     }
     close(listener);
     while (atomic_load(&connections) > 0)
-        pause_ms(1);
+        app_pause(1);
 }
 
 int main(void)
 {
-    const char *off = getenv("CONFORMANCE_BARE"), *stats = getenv("CONFORMANCE_STATS");
-    bare = off && strcmp(off, "1") == 0;
     struct sigaction stop = {.sa_handler = on_stop}, ignore = {.sa_handler = SIG_IGN};
+    bare = app_is_bare();
     if (pipe(stop_pipe) != 0 || sigaction(SIGTERM, &stop, NULL) != 0 || sigaction(SIGPIPE, &ignore, NULL) != 0)
         return 1;
-    if (!bare && !telemetry_start())
+    if (!app_start())
         return 2;
     int listener = listen_somewhere();
     if (listener < 0)
         return 1;
     serve_until_stopped(listener);
-    /* telemetry_stop prints the ledger, which here belongs into a file. */
-    if (stats && !freopen(stats, "w", stdout))
-        return 1;
-    if (!bare)
-        telemetry_stop();
-    return 0;
+    return app_stop();
 }

@@ -44,7 +44,7 @@ void say_path(const Request &request, Response &response)
     say(response, 200, request.path);
 }
 
-// `chunks` of them, 100 ms apart; then the end, or nothing more.
+// `chunks` of them, 100 ms apart; then the end, or nothing more, which is recorded as a 500.
 auto chunks(int count, bool whole)
 {
     return [=](const Request &, Response &response) {
@@ -52,6 +52,8 @@ auto chunks(int count, bool whole)
             if (sent == count) {
                 if (whole)
                     sink.done();
+                else
+                    malti::current().status = 500;
                 return whole;
             }
             if (sent++ > 0)
