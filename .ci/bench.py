@@ -16,6 +16,7 @@ PARTS = {
     "record": "C and Rust: a record",
     "growth": "A record while things grow",
     "sender": "The sender",
+    "send": "The command-line tool",
     "python": "Python",
     "frameworks": "Python: each framework",
     "node": "Node",

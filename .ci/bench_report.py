@@ -196,8 +196,10 @@ def main() -> int:
         old.unlink()
     head = HEAD.format(parts=", ".join(PARTS)).split("\n\n")
     lines = ["\n\n".join(map(filled, head)), "", *machine(found), *targets(found), ""]
-    for name, part in found.items():
-        lines += section(name, part)
+    for name, title in PARTS.items():
+        # What links to a part finds it.
+        missing = [f"## {title}", "", "Not measured yet.", ""]
+        lines += section(name, found[name]) if name in found else missing
     PAGE.write_text("\n".join(lines).rstrip() + "\n")
     print(f"written: {PAGE.relative_to(ROOT)}")
     return 0
