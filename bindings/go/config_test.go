@@ -41,12 +41,12 @@ func TestConfigHasEverySetting(t *testing.T) {
 	if fields+1 != len(keys) {
 		t.Errorf("%d fields, %d settings", fields, len(keys))
 	}
-	readme, err := os.ReadFile("../../README.md")
+	page, err := os.ReadFile("../../docs/configuration.md")
 	if err != nil {
 		t.Fatal(err)
 	}
 	var told []string
-	for _, name := range regexp.MustCompile("(?m)^\\| `MALTI_(\\w+)` \\|").FindAllSubmatch(readme, -1) {
+	for _, name := range regexp.MustCompile("(?m)^\\| `MALTI_(\\w+)` \\|").FindAllSubmatch(page, -1) {
 		told = append(told, strings.ToLower(string(name[1])))
 	}
 	slices.Sort(keys)

@@ -4,7 +4,6 @@ package malti
 
 /*
 #include <stdlib.h>
-#include <string.h>
 #include "malti.h"
 
 #cgo noescape malti_go_record
@@ -24,29 +23,14 @@ static void malti_go_record(const char *method, size_t method_len, const char *e
 		context, context_len, created_at_unix_us);
 }
 
-// What is cut off beyond this, the library would not keep either.
-enum { MALTI_GO_FIELD = 2001 };
-
-static size_t malti_go_length(const char *text, int32_t whole)
-{
-	return whole < 0 ? 0 : whole < MALTI_GO_FIELD ? (size_t)whole : strlen(text);
-}
-
-// Asks who called and records, so that a request is one call from Go.
+// Without a result as well.
 static void malti_go_request(const char *method, size_t method_len, const char *endpoint, size_t endpoint_len,
 	int32_t status, uint64_t response_time_us, const char *consumer, size_t consumer_len,
 	const char *context, size_t context_len, const char *headers, size_t headers_len,
 	const char *query, size_t query_len, const char *peer, size_t peer_len)
 {
-	char who[MALTI_GO_FIELD], what[MALTI_GO_FIELD];
-	consumer_len = malti_go_length(who, malti_resolve_consumer(NULL, consumer, consumer_len, headers, headers_len,
-		query, query_len, peer, peer_len, who, sizeof who));
-	if (context_len == 0 && headers_len > 0) {
-		context = what;
-		context_len = malti_go_length(what, malti_resolve_context(NULL, headers, headers_len, what, sizeof what));
-	}
-	malti_record_n(method, method_len, endpoint, endpoint_len, status, response_time_us, who, consumer_len,
-		context, context_len, 0);
+	malti_record_request(method, method_len, endpoint, endpoint_len, status, response_time_us, consumer, consumer_len,
+		context, context_len, headers, headers_len, query, query_len, peer, peer_len, 0);
 }
 */
 import "C"
