@@ -26,6 +26,16 @@ NOT_RUN: dict[Where, str] = {
         "CREATE TABLE",
     ): "ClickHouse is too large for a test: tried by hand in chDB",
     ("bindings/node/README.md", "sh", "npm install"): "not released; install.test.js has archives",
+    (
+        "docs/integrations.md",
+        "js",
+        "export async function register",
+    ): "Next.js is too large for a test",
+    (
+        "docs/integrations.md",
+        "js",
+        "import http from 'node:http'\nimport { instrument }",
+    ): "Next.js too",
 }
 # Pages that are made from what is tested otherwise, and by what.
 GENERATED = {"docs/c-api.md": "include/malti.h, which .ci/c_tests.py compiles"}
