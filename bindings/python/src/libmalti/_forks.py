@@ -13,8 +13,9 @@ if TYPE_CHECKING:
     from typing import Any
 
 _lock = RLock()
-# Not for longer: who forks may hold a lock of logging's that is needed here.
-_PATIENCE_S = 1
+# Not for ever: who forks may hold a lock of logging's that is needed here. But far longer than an
+# import takes on a busy machine: a child that was forked too early would wait for ever.
+_PATIENCE_S = 10
 
 
 def wait() -> RLock:
