@@ -32,7 +32,8 @@ Prepared calls (methods of 3 to 6 bytes, endpoints of about 30, consumers of abo
 call to call, no context) with the default settings, while the sender delivers to a receiver on the
 same machine; a figure counts only if all of them arrived. F is the least that keeping a record
 takes: the same loop reads the clock and copies the same bytes under a lock that nobody else wants.
-Times are CPU time of the recording thread; what is compared takes turns every 20,000 calls, 200,000
+F reads the exact clock every time, libmalti once between two ticks of the kernel's. Times are CPU
+time of the recording thread; what is compared takes turns every 20,000 calls, 200,000
 calls make a round, and the figure is the median of 15 rounds, the ratio the median of the rounds'
 ratios with the 95 % interval of that median. Percentiles are of single calls by the clock, less
 what the clock takes. The peers in Rust keep the same facts: a histogram of the prometheus crate by

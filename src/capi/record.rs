@@ -6,9 +6,9 @@ use super::guard;
 use super::status::*;
 use super::text::{HEADERS_MAX, Invalid, argument, c_argument};
 use crate::client::{RawCall, Recorded};
-use crate::consumer::{Headers, Request, Rules, pairs};
+use crate::consumer::{Headers, Rules, pairs};
 use crate::process;
-use crate::record::{FIELD_MAX, kept};
+use crate::record::FIELD_MAX;
 use crate::sys;
 
 /// Records the call that `read` makes of the arguments; without a client nothing is read.
@@ -37,7 +37,7 @@ pub(crate) fn submit<'a>(read: impl FnOnce() -> Result<RawCall<'a>, Invalid>) ->
     })
 }
 
-/// Records the call with what the rules find where it says nothing itself: who called, and the context.
+/// The same for a call that leaves to the rules what it says nothing of itself.
 pub(crate) fn submit_request<'a>(
     rules: &Rules,
     call: RawCall<'a>,
@@ -45,23 +45,7 @@ pub(crate) fn submit_request<'a>(
     query: &'a [u8],
     peer: &'a [u8],
 ) -> i32 {
-    let request = Request {
-        state: Some(call.consumer),
-        query,
-        peer,
-        ..Request::default()
-    };
-    let consumer = rules.consumer_of(&request, headers.clone());
-    let context = call.context.is_empty().then(|| rules.context_of(headers));
-    let context = context.flatten();
-    let call = RawCall {
-        consumer: kept(consumer.as_bytes()),
-        context: context
-            .as_deref()
-            .map_or(call.context, |text| kept(text.as_bytes())),
-        ..call
-    };
-    submit(|| Ok(call))
+    call.completed(rules, headers, query, peer, |call| submit(|| Ok(call)))
 }
 
 #[cold]
@@ -117,6 +101,7 @@ pub unsafe extern "C" fn malti_record(
 /// The same with lengths, for text that is not NUL-terminated, and with a time. A length of MALTI_NTS means that the
 /// text is NUL-terminated; NULL with length 0 is absent, NULL with any other length is MALTI_ERR_INVALID_ARGUMENT.
 /// `created_at_unix_us` is when the response ended, in microseconds since 1970-01-01 UTC, up to the year 9999; 0: now.
+/// On Linux those that end between two ticks of the kernel's clock (1 to 10 ms, most often 4) share the first one's now.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn malti_record_n(
     method: *const c_char,

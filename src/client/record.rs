@@ -3,8 +3,9 @@
 use super::Recorded;
 use super::control::Asked;
 use crate::buffer::Push;
+use crate::consumer::{Headers, Request, Rules};
 use crate::log::Level;
-use crate::record::{CREATED_AT_MAX_US, RESPONSE_TIME_MAX_MS, RawRecord};
+use crate::record::{CREATED_AT_MAX_US, RESPONSE_TIME_MAX_MS, RawRecord, kept};
 use crate::shell::Shell;
 use std::sync::PoisonError;
 
@@ -18,6 +19,35 @@ pub(crate) struct RawCall<'a> {
     pub(crate) consumer: &'a [u8],
     pub(crate) context: &'a [u8],
     pub(crate) created_at_us: i64,
+}
+
+impl<'a> RawCall<'a> {
+    /// Gives `record` the call with what the rules find where it says nothing itself: who called, and the context.
+    pub(crate) fn completed<T>(
+        self,
+        rules: &Rules,
+        headers: impl Headers<'a>,
+        query: &'a [u8],
+        peer: &'a [u8],
+        record: impl FnOnce(RawCall<'_>) -> T,
+    ) -> T {
+        let request = Request {
+            state: Some(self.consumer),
+            query,
+            peer,
+            ..Request::default()
+        };
+        let consumer = rules.consumer_of(&request, headers.clone());
+        let context = self.context.is_empty().then(|| rules.context_of(headers));
+        let context = context.flatten();
+        record(RawCall {
+            consumer: kept(consumer.as_bytes()),
+            context: context
+                .as_deref()
+                .map_or(self.context, |text| kept(text.as_bytes())),
+            ..self
+        })
+    }
 }
 
 impl Shell {
