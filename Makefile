@@ -144,12 +144,12 @@ cross: $(NOX) $(TOOLCHAIN) ## build the library for Windows, macOS, musl and arm
 	@$(NOX) --session cross
 
 .PHONY: wheels
-wheels: $(NOX) $(TOOLCHAIN) ## build the Python packages for every platform into target/wheels
-	@$(NOX) --session wheels
+wheels: $(NOX) $(TOOLCHAIN) ## build the Python packages for every platform into target/wheels (PLATFORM: for one)
+	@$(NOX) --session wheels -- $(PLATFORM)
 
 .PHONY: npm-packages
-npm-packages: $(NOX) $(TOOLCHAIN) ## build the npm packages for every platform into target/npm
-	@$(NOX) --session npm_packages
+npm-packages: $(NOX) $(TOOLCHAIN) ## build the npm packages for every platform into target/npm (PLATFORM: for one)
+	@$(NOX) --session npm_packages -- $(PLATFORM)
 
 .PHONY: dist
 ifeq ($(PLATFORM),native)
@@ -176,12 +176,20 @@ uninstall: ## remove what install put there
 doctor: ## print what is missing on this machine and what that skips
 	@$(PYTHON) .ci/doctor.py
 
+# Lists that one environment is made of are resolved together first. Each then starts from that: uv
+# keeps the versions that it finds in its output file.
+TOGETHER := $(patsubst %,requirements/%.in,cross pages test wheel worker)
+LOCK := .tools/venv/bin/uv pip compile --quiet --universal --no-header --no-emit-index-url --generate-hashes
+
 .PHONY: lock
 lock: $(NOX) ## pin the newest Python tools anew
+	@$(LOCK) --upgrade --python-version 3.10 $(TOGETHER) --output-file .tools/together.txt
 	@for source in requirements/*.in; do \
 		case "$$source" in */old.in) python=3.9 ;; *) python=3.10 ;; esac; \
-		.tools/venv/bin/uv pip compile --quiet --upgrade --universal --python-version $$python \
-			--no-header --no-emit-index-url --generate-hashes "$$source" \
+		case " $(TOGETHER) " in \
+			*" $$source "*) upgrade=; cp .tools/together.txt "$${source%.in}.txt" ;; \
+			*) upgrade=--upgrade ;; esac; \
+		$(LOCK) $$upgrade --python-version $$python "$$source" \
 			--output-file "$${source%.in}.txt" || exit; done
 
 .PHONY: clean

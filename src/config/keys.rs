@@ -148,7 +148,7 @@ pub(super) static KEYS: &[Key] = &[
             api_key_file,
             "",
             "the path of a readable file that holds a key",
-            "a file to read the key from at once; used where api_key is not set",
+            "a file whose only line is the key; read when the settings are made, used where api_key is not set",
             api_key_file,
             |_: &_| String::new()
         )
@@ -177,7 +177,7 @@ pub(super) static KEYS: &[Key] = &[
         batch_size,
         500,
         1..=10_000,
-        "records in one request, at most"
+        "records in one request, at most; as many that wait are sent at once"
     ),
     // The least is what the largest record needs; the most was seen to pass on the server.
     integer!(
@@ -202,14 +202,19 @@ pub(super) static KEYS: &[Key] = &[
         retry_delay,
         1,
         0..=86_400,
-        "longest delay before the first retry, drawn at random; it doubles with each, up to 60"
+        "longest delay before the first retry, doubled with each further one up to 60; the delay is drawn at random below it"
     ),
-    seconds!(http_timeout, 30, 0.01..=86_400, "time for a whole request"),
+    seconds!(
+        http_timeout,
+        30,
+        0.01..=86_400,
+        "time limit of a whole request"
+    ),
     integer!(
         max_connections,
         10,
         1..=100,
-        "requests at the same time above the overflow threshold"
+        "requests under way at the same time while the buffer is above the overflow threshold; below it one"
     ),
     integer!(
         max_keepalive_connections,
@@ -221,7 +226,7 @@ pub(super) static KEYS: &[Key] = &[
         overflow_threshold_percent,
         "90",
         "a number from 1 to 100; a fraction is dropped",
-        "fill of the buffer at which sending starts at once and goes parallel",
+        "fill of the buffer, in percent, from which on sending starts at once and several requests are under way",
         percent,
         ToString::to_string
     ),
@@ -233,7 +238,7 @@ pub(super) static KEYS: &[Key] = &[
     list!(
         exclude_endpoints,
         "",
-        "endpoints between commas, each exact or with a * at its end",
+        "endpoints separated by commas, each exact or with a * at its end",
         "endpoints that are left out, such as /health*",
         endpoint_pattern
     ),
@@ -262,36 +267,36 @@ pub(super) static KEYS: &[Key] = &[
     list!(
         trusted_proxies,
         "",
-        "addresses and networks between commas, such as 10.0.0.0/8",
+        "addresses and networks separated by commas, such as 10.0.0.0/8",
         "peers whose X-Forwarded-For is believed; when unset, everybody's",
         network
     ),
     list!(
         consumer_order,
         "state,header,query,ip",
-        "some of state, header, query, ip between commas",
+        "some of state, header, query, ip separated by commas",
         "where a request's consumer is looked for; the first that names one wins",
         parsed
     ),
     list!(
         consumer_headers,
         "x-consumer-id,x-user-id,consumer-id,user-id",
-        "names of headers between commas",
-        "headers that name the consumer, the first before the others",
+        "names of headers separated by commas",
+        "headers that name the consumer, asked in this order",
         header_name
     ),
     list!(
         consumer_query,
         "consumer_id,user_id",
-        "names of query parameters between commas",
-        "query parameters that name the consumer, the first before the others",
+        "names of query parameters separated by commas",
+        "query parameters that name the consumer, asked in this order",
         no_control_characters
     ),
     list!(
         context_headers,
         "",
-        "names of headers between commas",
-        "headers of which the first present one fills the context where the application sets none",
+        "names of headers separated by commas",
+        "headers that fill the context where the application sets none; the first that is present counts",
         header_name
     ),
     Key {
@@ -329,7 +334,7 @@ pub(super) static KEYS: &[Key] = &[
     key!(
         no_proxy,
         "",
-        "hosts, domains and networks between commas, or *",
+        "hosts, domains and networks separated by commas, or *",
         "hosts that are reached without the proxy; when unset, the variable no_proxy",
         no_control_characters,
         String::clone
@@ -338,7 +343,7 @@ pub(super) static KEYS: &[Key] = &[
         spool_dir,
         "",
         "the absolute path of a directory; it is made where it is missing",
-        "where records are kept in files that outlive a killed process; when unset, in memory alone (Linux)",
+        "where records wait in files that outlive a killed process (Linux); when unset, they wait in memory alone",
         |text| optional(text, directory),
         |path: &Option<_>| show_path(path.as_ref())
     ),
@@ -346,7 +351,7 @@ pub(super) static KEYS: &[Key] = &[
         spool_bytes,
         268_435_456,
         1_048_576..=1_099_511_627_776,
-        "bytes of all files in spool_dir, at most; one takes about twice buffer_bytes"
+        "bytes of all files in spool_dir together, at most; each process has one, of about twice buffer_bytes"
     ),
     seconds!(
         spool_max_age,
@@ -358,7 +363,7 @@ pub(super) static KEYS: &[Key] = &[
         compression,
         "none",
         "none, gzip",
-        "gzip: compress requests, for a proxy that inflates them",
+        "gzip: requests are compressed, for a proxy that inflates them; Malti itself does not",
         parsed::<Compression>,
         ToString::to_string
     ),
@@ -366,13 +371,13 @@ pub(super) static KEYS: &[Key] = &[
         shutdown_timeout,
         5,
         0..=86_400,
-        "time that the exit hooks of the language bindings give to the last delivery"
+        "time limit of the last delivery, by the exit hooks of the language bindings"
     ),
     key!(
         log,
         "warn",
         "off, error, warn, info, debug",
-        "what is logged, and all that is graver",
+        "least grave level that is logged",
         parsed,
         ToString::to_string
     ),
@@ -383,7 +388,7 @@ pub(super) static KEYS: &[Key] = &[
             binding,
             "",
             "name/version, each a token, at most 100 characters",
-            "the language binding, for the User-Agent; two owners of the client may differ in it",
+            "name and version of the language binding, for the User-Agent; the bindings set it",
             |text| optional(text, product),
             show_optional
         )

@@ -25,7 +25,6 @@ NOT_RUN: dict[Where, str] = {
         "sql",
         "CREATE TABLE",
     ): "ClickHouse is too large for a test: tried by hand in chDB",
-    ("bindings/node/README.md", "sh", "npm install"): "not released; install.test.js has archives",
     (
         "docs/integrations.md",
         "js",

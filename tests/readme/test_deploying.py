@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from harness import Receiver, script
-from newcomer import BUILD_WITHIN_S, shell
+from harness import Container, Receiver, environment, script, until
+from newcomer import BUILD_WITHIN_S, fetch, free_port, shell
 from snippets import ROOT, Where, at
 
 BLOCKS: dict[str, Where] = {
@@ -66,28 +66,87 @@ def test_what_the_container_files_copy_is_made() -> None:
     assert re.search(rf'"{wheel}\d+_x86_64\.{wheel}_', targets)
     (platform,) = re.findall(r" target/npm/malti-(\S+)-\*\.tgz ", block("alpine"))
     assert f"@malti/{platform}" in packages.split(",")
-    pinned = (ROOT / "requirements" / "test.txt").read_text("utf-8")
+    python = (ROOT / "requirements" / "test.txt").read_text("utf-8")
     pins = re.findall(r"(\w+==[\d.]+)", block("slim"))
     assert pins
-    assert [pin for pin in pins if f"{pin} " not in pinned] == []
-    for source in re.findall(r"^COPY (bindings\S+) ", block("distroless"), re.M):
-        assert (ROOT / source).is_dir()
+    assert [pin for pin in pins if f"{pin} " not in python] == []
+    node = json.loads((ROOT / "bindings" / "node" / "tests" / "package.json").read_text("utf-8"))
+    (express,) = re.findall(r" express@([\d.]+) ", block("alpine"))
+    assert node["dependencies"]["express"] == express
+
+
+def copied(text: str, folder: Path) -> None:
+    """What a file copies of the checkout itself."""
+    ((source, target),) = re.findall(r"^COPY (bindings/\S+) (\S+)$", text, re.M)
+    if (ROOT / source).is_dir():
+        shutil.copytree(ROOT / source, folder / target, dirs_exist_ok=True)
+    else:
+        shutil.copy(ROOT / source, folder / target)
+
+
+def command(text: str) -> list[str]:
+    """What process 1 is."""
+    (found,) = re.findall(r"^(?:CMD|ENTRYPOINT) (\[.*\])$", text, re.M)
+    words: list[str] = json.loads(found)
+    return words
+
+
+def ends_as_process_1(
+    words: list[str], folder: Path, port: int, path: str, **settings: str
+) -> None:
+    """It answers, and at SIGTERM delivers what it would have kept for an hour."""
+    if not Container.there():
+        pytest.skip("unshare makes no process 1 here")
+    receiver = Receiver()
+    slow = {"MALTI_BATCH_SIZE": "500", "MALTI_BATCH_INTERVAL": "3600"}
+    here = ["sh", "-c", f"cd '{folder}'; exec \"$@\"", "sh", *words]
+    service = Container(here, environment(receiver.url, **slow, **settings))
+    try:
+
+        def answer() -> int | None:
+            assert service.child.poll() is None, "".join(service.errors)
+            try:
+                return fetch(f"http://127.0.0.1:{port}{path}")[0]
+            except OSError:
+                return None
+
+        assert until("the service", answer) == 200
+        assert receiver.records() == []
+        assert service.stop() == 0, "".join(service.errors)
+        assert len(receiver.records()) == 1
+    finally:
+        service.kill()
+        receiver.kill()
+
+
+def test_uvicorn_is_process_1(tmp_path: Path) -> None:
+    copied(block("slim"), tmp_path)
+    port = free_port()
+    places = {"8000": str(port), "0.0.0.0": "127.0.0.1", "uvicorn": f"{sys.prefix}/bin/uvicorn"}
+    words = [places.get(word, word) for word in command(block("slim"))]
+    ends_as_process_1(words, tmp_path, port, "/users/7/orders/3")
+
+
+def test_node_is_process_1(tmp_path: Path) -> None:
+    packages = ROOT / "bindings" / "node" / "tests" / "node_modules"
+    if not shutil.which("node") or not packages.is_dir():
+        pytest.skip("node or its packages are not installed (make doctor)")
+    copied(block("alpine"), tmp_path)
+    (tmp_path / "node_modules").symlink_to(packages)
+    port = free_port()
+    ends_as_process_1(command(block("alpine")), tmp_path, port, "/users/7/orders/3", PORT=str(port))
 
 
 def test_the_go_program_needs_what_distroless_has(tmp_path: Path) -> None:
     if not shutil.which("go"):
         pytest.skip("go is not installed (make doctor)")
     (build,) = re.findall(r"^RUN (go build .*)$", block("distroless"), re.M)
-    binding = tmp_path / "bindings" / "go"
     made = shell("python3 .ci/go_archive.py", ROOT, BUILD_WITHIN_S)
     assert made.returncode == 0, made.stderr
-    shutil.copytree(ROOT / "bindings" / "go", binding)
-    (tmp_path / "hello").mkdir()
-    hello = at(("docs/quickstart.md", "go", "package main"))
-    (tmp_path / "hello" / "hello.go").write_text(hello, "utf-8")
-    prepare = at(("docs/quickstart.md", "sh", "cd hello")).rpartition("MALTI_BATCH")[0]
-    commands = prepare + build.replace("/service", f"{tmp_path}/service")
-    done = shell(commands, tmp_path, BUILD_WITHIN_S, GOTOOLCHAIN="local", GOWORK="off")
+    copied(block("distroless"), tmp_path)
+    service = tmp_path / "service"
+    go = build.replace("/service", str(service))
+    done = shell(go, tmp_path, BUILD_WITHIN_S, GOTOOLCHAIN="local", GOWORK="off")
     assert done.returncode == 0, done.stderr
     needed = shell("ldd ./service", tmp_path).stdout
     names = set(re.findall(r"^\s*(?:/\S*/)?([\w.+-]+\.so[\w.]*)", needed, re.M))
@@ -96,6 +155,9 @@ def test_the_go_program_needs_what_distroless_has(tmp_path: Path) -> None:
     loader = {"ld-linux-x86-64.so.2", "linux-vdso.so.1", "libresolv.so.2"}
     assert names
     assert names - glibc - loader - {"libgcc_s.so.1"} == set()
+    assert command(block("distroless")) == ["/service"]
+    port = free_port()
+    ends_as_process_1([str(service)], tmp_path, port, "/api/users/7", ADDR=f"127.0.0.1:{port}")
 
 
 def test_the_manifest() -> None:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 from harness import Process, Receiver, environment, until
-from newcomer import BUILD_WITHIN_S, fetch, shell
+from newcomer import BUILD_WITHIN_S, fetch, free_port, shell
 from snippets import ROOT, Where, at
 
 BLOCKS: dict[str, Where] = {
@@ -96,13 +96,6 @@ def program() -> str:
         f'"{name}": func() {{\n{at(BLOCKS[name])}\n{after}\n}}' for name, after in AFTER.items()
     )
     return f"{HEAD}var programs = map[string]func(){{\n{functions},\n}}\n"
-
-
-def free_port() -> int:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port: int = free.getsockname()[1]
-        return port
 
 
 @pytest.fixture(scope="module")

@@ -11,29 +11,40 @@ import os
 import re
 import shutil
 import socket
+import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from harness import Process, until
-from newcomer import BUILD_WITHIN_S, Quickstart, assert_alice, environment, fetch, shell
+from newcomer import (
+    BUILD_WITHIN_S,
+    Quickstart,
+    assert_alice,
+    environment,
+    fetch,
+    free_port,
+    shell,
+)
 from snippets import ROOT, Where, at
 
 PAGE = (ROOT / "docs" / "quickstart.md").read_text("utf-8")
 
 BLOCKS: dict[str, Where] = {
     "picture": ("README.md", "text", "  your service"),
+    "line of each language": ("README.md", "text", "Python "),
     "application of the readme": ("README.md", "python", "from fastapi"),
     "settings of the readme": ("README.md", "sh", "export MALTI_URL"),
     "receiver": ("docs/quickstart.md", "sh", "make lib receiver"),
     "three lines": ("docs/quickstart.md", "sh", "export MALTI_URL"),
     "check": ("docs/quickstart.md", "sh", "target/release/malti check"),
     "application": ("docs/quickstart.md", "python", "from fastapi"),
-    "server": ("docs/quickstart.md", "sh", "MALTI_BATCH_INTERVAL=1 "),
+    "server": ("docs/quickstart.md", "sh", "python3 -m venv"),
     "node application": ("docs/quickstart.md", "js", "import express"),
     "node server": ("docs/quickstart.md", "sh", "npm install"),
     "go application": ("docs/quickstart.md", "go", "package main"),
-    "go server": ("docs/quickstart.md", "sh", "cd hello"),
+    "go server": ("docs/quickstart.md", "sh", "cd hello-go"),
     "c program": ("docs/quickstart.md", "c", "#include <inttypes.h>"),
     "c from the checkout": ("docs/quickstart.md", "sh", "cc "),
     "c installed": ("docs/quickstart.md", "sh", "make install"),
@@ -73,6 +84,25 @@ def test_picture() -> None:
     assert [name for name in named if f" {name}" not in header] == []
 
 
+LANGUAGES = {
+    "Python": "docs/integrations.md",
+    "Node": "docs/integrations.md",
+    "Go": "docs/integrations.md",
+    "C": "docs/quickstart.md",
+    "C++": "bindings/cpp/README.md",
+    "Rust": "docs/rust.md",
+    "nginx": "docs/integrations.md",
+}
+
+
+def test_the_readme_has_a_line_of_each_language_that_its_page_has() -> None:
+    lines = dict(line.split(maxsplit=1) for line in block("line of each language").splitlines())
+    assert list(lines) == list(LANGUAGES)
+    for language, page in LANGUAGES.items():
+        text = (ROOT / page).read_text("utf-8")
+        assert lines[language].partition("…")[0].rstrip() in text, language
+
+
 def test_the_readme_shows_what_the_quickstart_does() -> None:
     assert block("application of the readme") == block("application")
     assert block("settings of the readme") == block("three lines")
@@ -87,29 +117,44 @@ def test_receiver_prints_the_three_lines_and_has_a_page(receiver: Quickstart) ->
     assert b"<html" in page.lower()
 
 
-def test_python(receiver: Quickstart, checkout: Path) -> None:
-    serve = block("server").replace("--port 8081", "--port 0")
-    command = f"cd '{checkout}'\n{receiver.exports()}exec env {serve}"
-    path = re.search(r"Open <http://127\.0\.0\.1:8081(/\S*)>", PAGE)
-    assert path is not None
-    server = Process(["sh", "-c", command], environment())
+def served(
+    receiver: Quickstart, checkout: Path, command: str, page_s_port: int, port: int
+) -> dict[str, Any]:
+    """Starts an application by its command, opens what the page opens, and gives the record."""
+    opened = rf"Open <http://127\.0\.0\.1:{page_s_port}(/\S*)>; the record is under `([^`]+)`"
+    found = re.search(opened, PAGE)
+    assert found is not None
+    here = f"cd '{checkout}'\n{receiver.exports()}exec env {command}"
+    server = Process(["sh", "-c", here], environment())
     try:
-        running = re.compile(r"Uvicorn running on (http://[\w.:]+)")
 
-        def started() -> re.Match[str] | None:
+        def answer() -> tuple[int, bytes] | None:
             assert server.child.poll() is None, "".join(server.errors)
-            return running.search("".join(server.errors))
+            try:
+                return fetch(f"http://127.0.0.1:{port}{found[1]}")
+            except OSError:
+                return None
 
-        url = until("uvicorn", started)[1]
-        assert fetch(url + path[1])[0] == 200
+        assert until("the application", answer)[0] == 200
         (record,) = receiver.wait_for(1)
         names = ("service", "method", "endpoint", "status", "consumer")
-        expected = ["my-service", "GET", path[1], 200, "anonymous"]
+        expected = ["my-service", "GET", found[2], 200, "anonymous"]
         assert [record[name] for name in names] == expected
-        see = block("see").replace("http://127.0.0.1:8080", receiver.url)
-        assert json.loads(shell(see, checkout).stdout)["records"] == [record]
+        return record
     finally:
         server.kill()
+
+
+def test_python(receiver: Quickstart, checkout: Path) -> None:
+    make, install, serve = block("server").splitlines()
+    # The environment of these tests has what they would install.
+    assert make == "python3 -m venv .venv"
+    assert install == ".venv/bin/pip install fastapi uvicorn"
+    (checkout / ".venv").symlink_to(sys.prefix)
+    port = free_port()
+    record = served(receiver, checkout, serve.replace("8081", str(port)), 8081, port)
+    see = block("see").replace("http://127.0.0.1:8080", receiver.url)
+    assert json.loads(shell(see, checkout).stdout)["records"] == [record]
 
 
 def test_check(receiver: Quickstart, checkout: Path) -> None:
@@ -130,34 +175,11 @@ def test_node(receiver: Quickstart, checkout: Path) -> None:
     # As it installs them: the framework from its registry, the binding as a link.
     assert install == "npm install --no-save express ./bindings/node"
     (checkout / "node_modules").symlink_to(packages)
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    port = free_port()
     application = block("node application")
     assert application.count("8082") == 1
     (checkout / "app.mjs").write_text(application.replace("8082", str(port)), "utf-8")
-    path = re.search(r"Open <http://127\.0\.0\.1:8082(/\S*)>", PAGE)
-    endpoint = re.search(r"the record is under `([^`]+)`", PAGE)
-    assert path is not None
-    assert endpoint is not None
-    command = f"cd '{checkout}'\n{receiver.exports()}exec env {serve}"
-    server = Process(["sh", "-c", command], environment())
-    try:
-
-        def answer() -> bytes | None:
-            assert server.child.poll() is None, "".join(server.errors)
-            try:
-                return fetch(f"http://127.0.0.1:{port}{path[1]}")[1]
-            except OSError:
-                return None
-
-        assert until("the application", answer) == b"Hello, world"
-        (record,) = receiver.wait_for(1)
-        names = ("service", "method", "endpoint", "status", "consumer")
-        expected = ["my-service", "GET", endpoint[1], 200, "anonymous"]
-        assert [record[name] for name in names] == expected
-    finally:
-        server.kill()
+    served(receiver, checkout, serve, 8082, port)
 
 
 def test_go(receiver: Quickstart, checkout: Path) -> None:
@@ -165,40 +187,19 @@ def test_go(receiver: Quickstart, checkout: Path) -> None:
         if os.environ.get("CI") == "true":
             pytest.fail("go is not installed")
         pytest.skip("go is not installed (make doctor)")
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    port = free_port()
     application = block("go application")
     assert application.count("8083") == 1
-    (checkout / "hello").mkdir()
-    source = checkout / "hello" / "hello.go"
+    (checkout / "hello-go").mkdir()
+    source = checkout / "hello-go" / "main.go"
     source.write_text(application.replace("8083", str(port)), "utf-8")
-    path = re.search(r"Open <http://127\.0\.0\.1:8083(/\S*)>; the record is under `([^`]+)`", PAGE)
-    assert path is not None
     *prepare, serve = block("go server").splitlines()
     # Built first, and run as itself: `go run` hands no signal on.
     assert serve == "MALTI_BATCH_INTERVAL=1 go run -tags malti_dev ."
     build = [*prepare, "go build -tags malti_dev -o served ."]
     done = shell("\n".join(build), checkout, BUILD_WITHIN_S, GOTOOLCHAIN="local", GOWORK="off")
     assert done.returncode == 0, done.stderr
-    command = f"cd '{checkout}'\n{receiver.exports()}MALTI_BATCH_INTERVAL=1 exec hello/served"
-    server = Process(["sh", "-c", command], environment())
-    try:
-
-        def answer() -> bytes | None:
-            assert server.child.poll() is None, "".join(server.errors)
-            try:
-                return fetch(f"http://127.0.0.1:{port}{path[1]}")[1]
-            except OSError:
-                return None
-
-        assert until("the application", answer) == b"Hello, world"
-        (record,) = receiver.wait_for(1)
-        names = ("service", "method", "endpoint", "status", "consumer")
-        expected = ["my-service", "GET", path[2], 200, "anonymous"]
-        assert [record[name] for name in names] == expected
-    finally:
-        server.kill()
+    served(receiver, checkout, "MALTI_BATCH_INTERVAL=1 hello-go/served", 8083, port)
 
 
 def test_c_from_the_checkout(receiver: Quickstart, checkout: Path) -> None:

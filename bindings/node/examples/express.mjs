@@ -1,6 +1,6 @@
 // Express with telemetry: one line, and a router's route under its whole path.
 //
-// npm install libmalti express
+// Needs libmalti, express.
 // export MALTI_API_KEY=… MALTI_SERVICE_NAME=shop MALTI_URL=http://localhost:8000
 // node express.mjs
 

@@ -1,6 +1,6 @@
 // Fastify with telemetry: one line, and a plugin's route under its whole path.
 //
-// npm install libmalti fastify
+// Needs libmalti, fastify.
 // export MALTI_API_KEY=… MALTI_SERVICE_NAME=shop MALTI_URL=http://localhost:8000
 // node fastify.mjs
 

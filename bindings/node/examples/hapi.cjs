@@ -1,6 +1,6 @@
 // hapi with telemetry: one line, and a plugin's route under its whole path.
 //
-// npm install libmalti @hapi/hapi
+// Needs libmalti, @hapi/hapi.
 // export MALTI_API_KEY=… MALTI_SERVICE_NAME=shop MALTI_URL=http://localhost:8000
 // node hapi.cjs
 

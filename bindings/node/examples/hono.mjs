@@ -1,6 +1,6 @@
 // Hono with telemetry: one line, and a sub-application's route under its whole path.
 //
-// npm install libmalti hono @hono/node-server
+// Needs libmalti, hono, @hono/node-server.
 // export MALTI_API_KEY=… MALTI_SERVICE_NAME=shop MALTI_URL=http://localhost:8000
 // node hono.mjs
 

@@ -1,6 +1,6 @@
 // Koa with telemetry: one line, and a router's route under its whole path.
 //
-// npm install libmalti koa @koa/router
+// Needs libmalti, koa, @koa/router.
 // export MALTI_API_KEY=… MALTI_SERVICE_NAME=shop MALTI_URL=http://localhost:8000
 // node koa.mjs
 

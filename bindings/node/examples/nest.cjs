@@ -1,7 +1,7 @@
 // Nest with telemetry: one line, and a controller's route under its whole path. Plain JavaScript, where
 // decorators are called; with TypeScript they are written as always, and the line is the same.
 //
-// npm install libmalti @nestjs/core @nestjs/common @nestjs/platform-express rxjs reflect-metadata
+// Needs libmalti, @nestjs/core, @nestjs/common, @nestjs/platform-express, rxjs, reflect-metadata.
 // export MALTI_API_KEY=… MALTI_SERVICE_NAME=shop MALTI_URL=http://localhost:8000
 // node nest.cjs
 

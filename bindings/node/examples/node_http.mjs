@@ -1,6 +1,6 @@
 // node:http with telemetry: one line, and the routes by a table of its own.
 //
-// npm install libmalti
+// Needs libmalti.
 // export MALTI_API_KEY=… MALTI_SERVICE_NAME=shop MALTI_URL=http://localhost:8000
 // node node_http.mjs
 

@@ -83,8 +83,8 @@ export function flush(timeoutMs?: number): Promise<boolean>
 export function shutdown(timeoutMs?: number): Promise<boolean>
 /**
  * Lets signals (SIGTERM where none is named) that nobody else listens to deliver what is left,
- * within the setting `shutdown_timeout`, before the process dies of them as ever. Where others
- * listen, the end is theirs. Throws an Error in a worker thread, which gets no signals.
+ * within the setting `shutdown_timeout`, before the process dies of them as ever (process 1 of a
+ * container exits with 128 and the signal's number). Where others listen, the end is theirs. Throws an Error in a worker thread, which gets no signals.
  */
 export function flushOnSignal(...signals: string[]): void
 export function stats(): Stats

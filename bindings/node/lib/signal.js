@@ -1,6 +1,7 @@
 'use strict'
 // Delivery at a signal that ends the process without its exit hooks; only for who asks for it.
 
+const { constants } = require('node:os')
 const { isMainThread } = require('node:worker_threads')
 const { end } = require('./client.js')
 
@@ -16,6 +17,8 @@ function deliver(signal) {
   }
   end()
   process.removeListener(signal, deliver)
+  // The kernel kills process 1 of a container by no signal of its own: it ends with the same status.
+  if (process.pid === 1) process.exit(128 + constants.signals[signal])
   process.kill(process.pid, signal)
 }
 

@@ -2,6 +2,8 @@
 // flushOnSignal beside the listeners of others; what it delivers is in the fault matrix.
 
 const assert = require('node:assert/strict')
+const { spawnSync } = require('node:child_process')
+const fs = require('node:fs')
 const { test } = require('node:test')
 const { receiver, run } = require('./harness.js')
 
@@ -32,6 +34,27 @@ test('each signal that is named ends the process as it would have, once', async 
     assert.deepEqual(end, { status: null, signal, errors: '' })
     assert.equal((await server.records()).length, 1)
   }
+})
+
+// A program as process 1, as in a container.
+const CONTAINER = ['--user', '--map-root-user', '--pid', '--fork', '--kill-child']
+const none = spawnSync('unshare', [...CONTAINER, 'true']).status !== 0 && 'unshare makes no process 1 here'
+
+test('process 1 ends too, which no signal of its own kills', { skip: none }, async (t) => {
+  const server = await receiver(t)
+  const program = `
+    const malti = require('libmalti')
+    malti.record('GET', '/x', 200, 1)
+    malti.flushOnSignal()
+    setInterval(() => {}, 1000)
+    console.log('ready', process.pid)`
+  const app = run(t, 'unshare', [...CONTAINER, process.execPath, '-e', program], server.env)
+  assert.equal(await app.line(), 'ready 1')
+  // Its parent hands no signal on.
+  const child = fs.readFileSync(`/proc/${app.child.pid}/task/${app.child.pid}/children`, 'utf8')
+  process.kill(Number(child), 'SIGTERM')
+  assert.deepEqual(await app.end(), { status: 128 + 15, signal: null, errors: '' })
+  assert.equal((await server.records()).length, 1)
 })
 
 test('a listener of the application keeps the process, and may end it later', async (t) => {

@@ -1,6 +1,6 @@
 """aiohttp.web with telemetry: one line, and a sub-application's resource under its whole path.
 
-pip install 'libmalti[aiohttp]'
+Needs libmalti, aiohttp.
 export MALTI_API_KEY=… MALTI_SERVICE_NAME=shop MALTI_URL=http://localhost:8000
 python aiohttp_app.py
 """

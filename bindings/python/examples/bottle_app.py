@@ -1,6 +1,6 @@
 """Bottle with telemetry: a plugin for the application that the server runs.
 
-pip install 'libmalti[bottle]'
+Needs libmalti, bottle.
 export MALTI_API_KEY=… MALTI_SERVICE_NAME=shop MALTI_URL=http://localhost:8000
 bottle.py bottle_app:app
 """

@@ -1,6 +1,6 @@
 """Django with telemetry, a project in one file.
 
-pip install 'libmalti[django]' gunicorn
+Needs libmalti, django, gunicorn.
 export MALTI_API_KEY=… MALTI_URL=http://localhost:8000
 gunicorn django_app:application                  # or: uvicorn django_app:async_application
 """

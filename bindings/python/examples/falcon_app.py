@@ -1,6 +1,6 @@
 """Falcon with telemetry: what the server runs is wrapped once, WSGI or ASGI.
 
-pip install 'libmalti[falcon]' gunicorn
+Needs libmalti, falcon, gunicorn.
 export MALTI_API_KEY=… MALTI_SERVICE_NAME=shop MALTI_URL=http://localhost:8000
 gunicorn falcon_app:application
 """

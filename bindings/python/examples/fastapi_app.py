@@ -1,6 +1,6 @@
 """FastAPI with telemetry: one line, and a router's route under its whole path.
 
-pip install 'libmalti[fastapi]' uvicorn
+Needs libmalti, fastapi, uvicorn.
 export MALTI_API_KEY=… MALTI_SERVICE_NAME=shop MALTI_URL=http://localhost:8000
 uvicorn fastapi_app:app
 """

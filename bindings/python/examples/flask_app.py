@@ -1,6 +1,6 @@
 """Flask with telemetry: one line, and a blueprint's route under its whole rule.
 
-pip install 'libmalti[flask]'
+Needs libmalti, flask.
 export MALTI_API_KEY=… MALTI_SERVICE_NAME=shop MALTI_URL=http://localhost:8000
 flask --app flask_app run
 """

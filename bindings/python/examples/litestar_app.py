@@ -1,6 +1,6 @@
 """Litestar with telemetry: a plugin, and a router's route under its whole path.
 
-pip install 'libmalti[litestar]' uvicorn
+Needs libmalti, litestar, uvicorn.
 export MALTI_API_KEY=… MALTI_SERVICE_NAME=shop MALTI_URL=http://localhost:8000
 litestar --app litestar_app:app run
 """

@@ -1,6 +1,6 @@
 """Quart with telemetry: one line, and a blueprint's route under its whole rule.
 
-pip install 'libmalti[quart]' hypercorn
+Needs libmalti, quart, hypercorn.
 export MALTI_API_KEY=… MALTI_SERVICE_NAME=shop MALTI_URL=http://localhost:8000
 hypercorn quart_app:app
 """

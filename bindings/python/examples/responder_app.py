@@ -1,6 +1,6 @@
 """Responder with telemetry: one line.
 
-pip install 'libmalti[responder]' uvicorn
+Needs libmalti, responder, uvicorn.
 export MALTI_API_KEY=… MALTI_SERVICE_NAME=shop MALTI_URL=http://localhost:8000
 uvicorn responder_app:app
 """

@@ -1,6 +1,6 @@
 """Sanic with telemetry: one line, and a blueprint's route under its whole path.
 
-pip install 'libmalti[sanic]'
+Needs libmalti, sanic.
 export MALTI_API_KEY=… MALTI_SERVICE_NAME=shop MALTI_URL=http://localhost:8000
 sanic sanic_app:app
 """

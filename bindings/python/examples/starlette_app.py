@@ -1,6 +1,6 @@
 """Starlette with telemetry: one line, and a mount's route under its whole path.
 
-pip install 'libmalti[starlette]' uvicorn
+Needs libmalti, starlette, uvicorn.
 export MALTI_API_KEY=… MALTI_SERVICE_NAME=shop MALTI_URL=http://localhost:8000
 uvicorn starlette_app:app
 """

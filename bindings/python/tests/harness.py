@@ -19,6 +19,7 @@ LIBRARY = os.environ.get("MALTI_LIBRARY", str(ROOT / "target/release/libmalti.so
 RECEIVER = os.environ.get("MALTI_RECEIVER", str(ROOT / "target/release/malti"))
 # Long enough for a slow machine; nothing waits that long where things go well.
 PATIENCE = 60.0
+UNSHARE = ["unshare", "--user", "--map-root-user", "--pid", "--fork", "--kill-child"]
 
 
 def until(what: str, condition: Callable[[], Any]) -> Any:
@@ -110,6 +111,28 @@ def environment(url: str, **more: str) -> dict[str, str]:
     kept["MALTI_BATCH_SIZE"] = "1"
     kept.update(more)
     return kept
+
+
+class Container(Process):
+    """A program that is process 1, as in a container."""
+
+    def __init__(self, command: list[str], env: dict[str, str]) -> None:
+        super().__init__([*UNSHARE, *command], env)
+
+    @staticmethod
+    def there() -> bool:
+        """Whether this machine lets us make one."""
+        try:
+            return subprocess.run([*UNSHARE, "true"], capture_output=True).returncode == 0
+        except FileNotFoundError:
+            return False
+
+    def stop(self) -> int:
+        # Its parent, which this process sees, hands no signal on.
+        threads = f"/proc/{self.child.pid}/task/{self.child.pid}"
+        (child,) = Path(threads, "children").read_text().split()
+        os.kill(int(child), signal.SIGTERM)
+        return self.wait()
 
 
 class Receiver(Process):

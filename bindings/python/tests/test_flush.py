@@ -8,7 +8,7 @@ import textwrap
 from pathlib import Path
 
 import pytest
-from harness import App, Process, Receiver, environment, script
+from harness import App, Container, Process, Receiver, environment, script
 
 PATIENT = {"MALTI_BATCH_SIZE": "500", "MALTI_BATCH_INTERVAL": "60"}
 
@@ -150,6 +150,27 @@ assert found == [ValueError, RuntimeError], found
         "http://127.0.0.1:9",
     )
     assert (done.returncode, done.stderr) == (0, "")
+
+
+@pytest.mark.skipif(not Container.there(), reason="unshare makes no process 1 here")
+def test_sigterm_ends_process_1_too(receiver: Receiver) -> None:
+    code = "\n".join(
+        [
+            "import signal, libmalti",
+            "libmalti.flush_on_sigterm()",
+            "libmalti.record('GET', '/', 200, 1)",
+            "print('ready', flush=True)",
+            "while True:",
+            "    signal.pause()",
+        ]
+    )
+    process = Container([sys.executable, "-c", code], environment(receiver.url, **PATIENT))
+    try:
+        assert process.line() == "ready"
+        assert process.stop() == 128 + signal.SIGTERM
+        assert len(receiver.records()) == 1
+    finally:
+        process.kill()
 
 
 WORKER = """

@@ -43,7 +43,7 @@ fn a_bad_variable_is_a_warning_and_the_default_stays() {
         (
             "MALTI_TRUSTED_PROXIES",
             "lan",
-            "MALTI_TRUSTED_PROXIES: invalid value \"lan\": \"lan\" is neither an address nor a network; accepted: addresses and networks between commas, such as 10.0.0.0/8; ignored",
+            "MALTI_TRUSTED_PROXIES: invalid value \"lan\": \"lan\" is neither an address nor a network; accepted: addresses and networks separated by commas, such as 10.0.0.0/8; ignored",
         ),
         (
             "MALTI_BATH_SIZE",

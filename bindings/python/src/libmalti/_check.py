@@ -17,7 +17,7 @@ _OLD = "malti-telemetry"
 _NAME = "malti_telemetry"
 _MODULES = ("core", "middleware", "utils")
 _SHOWN = ("service_name", "api_key", "url", "node", "clean_mode", "batch_interval", "proxy")
-_AGAIN = "then: pip install --force-reinstall --no-deps libmalti"
+_AGAIN = "install libmalti again, with --force-reinstall"
 
 
 def main() -> int:
@@ -89,7 +89,7 @@ def _names() -> bool:
 
 
 def _again(old: str | None) -> str:
-    return f"pip uninstall {_OLD}; {_AGAIN}" if old else _AGAIN.partition(": ")[2]
+    return f"pip uninstall {_OLD}, then {_AGAIN}" if old else _AGAIN
 
 
 def _version(distribution: str) -> str | None:

@@ -13,8 +13,8 @@ from ._flush import flush
 def flush_on_sigterm(timeout: float | None = None) -> None:
     """Lets SIGTERM deliver what is left, within `timeout` seconds (None: the setting
     `shutdown_timeout`), before it does what it did before: the earlier handler is called, or the
-    process dies of the signal as ever. A second call does nothing. Children that are forked later
-    inherit it.
+    process dies of the signal as ever (process 1 of a container exits with 143). A second call
+    does nothing. Children that are forked later inherit it.
 
     For what dies of SIGTERM without running exit hooks: waitress, wsgiref, scripts, the workers of
     a process pool. Where a server or its ASGI lifespan ends the process, nothing is gained by it;
@@ -43,6 +43,9 @@ def flush_on_sigterm(timeout: float | None = None) -> None:
             elif earlier == signal.SIG_DFL:
                 # Counts what is lost, and says so in one line.
                 client.end(0)
+                if os.getpid() == 1:
+                    # Of a container: the kernel lets no signal of its own kill it.
+                    os._exit(128 + signum)
                 signal.signal(signum, signal.SIG_DFL)
                 os.kill(os.getpid(), signum)
 
