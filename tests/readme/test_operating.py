@@ -195,7 +195,7 @@ CAPITALS = re.compile(r"\b[A-Z]+\b(?!-)|\"default-service\"")
 BRACES = re.compile(r"\$?\{[^{}]*\}")
 BY_A_LOGGER = re.compile(
     r"""(?: \.log(?:_later)?\(\s*(?:crate::log::)?Level::(?P<level>\w+),
-        |   (?P<list>warnings|remarks)\s*\.push\(
+        |   (?P<list>warnings|remarks)\s*\.push\(\(?
         |   write_line\(Level::(?P<direct>\w+),
         |   Level::(?P<ring>Warn),(?=\s*format!)
         |   url\.map_err\(\|reason\|

@@ -192,6 +192,26 @@ fn one_record_by_arguments() {
 }
 
 #[test]
+fn a_variable_that_is_overridden_is_not_judged() {
+    let receiver = Receiver::start();
+    let url = format!("--url=http://{}", receiver.address);
+    let one = ["--method=GET", "--endpoint=/", "--status=200"];
+    let mut command = command(&receiver);
+    command.args([&url, "--max-connections=2"]).args(one);
+    let bad = [("MALTI_URL", "no URL"), ("MALTI_MAX_CONNECTIONS", "many")];
+    let sent = run(command.envs(bad).env("MALTI_BUFFER_BYTES", "much"), "");
+    sent.went_well(&[("sent", 1)]);
+    // What is said holds.
+    let warning = "MALTI_BUFFER_BYTES: invalid value \"much\"";
+    assert_eq!(sent.errors.lines().count(), 1, "{}", sent.errors);
+    assert!(
+        sent.errors.contains(warning) && sent.errors.ends_with("using the default 16777216\n"),
+        "{}",
+        sent.errors
+    );
+}
+
+#[test]
 fn without_a_key() {
     let receiver = Receiver::start();
     let sent = run(command(&receiver).env_remove("MALTI_API_KEY"), "");

@@ -98,7 +98,20 @@ fn services_and_nodes_of_records() {
     };
     let input = record("a", "n1") + &record("a", "n2") + &record("b", "n1");
     let any = Receiver::with(&[]);
-    run(command(&any).env_remove("MALTI_SERVICE_NAME"), &input).went_well(&[("sent", 3)]);
+    let sent = run(
+        command(&any)
+            .env_remove("MALTI_SERVICE_NAME")
+            .env("MALTI_RETRY_DELAY", "soon"),
+        &input,
+    );
+    sent.went_well(&[("sent", 3)]);
+    // Each has a client, and all have the same settings.
+    assert_eq!(
+        sent.errors.matches("MALTI_RETRY_DELAY").count(),
+        1,
+        "{}",
+        sent.errors
+    );
     assert_eq!(
         all(&any, "service"),
         BTreeSet::from(["a", "b"].map(str::to_owned))
