@@ -90,8 +90,8 @@ pub struct Config {
     /// The variables of OpenSSL that name roots, read with the rest of the environment.
     pub(crate) ssl_cert_file: Option<PathBuf>,
     pub(crate) ssl_cert_dir: Option<PathBuf>,
-    /// What was wrong in the environment.
-    warnings: Vec<String>,
+    /// What was wrong in the environment, and with which key's variable.
+    warnings: Vec<(String, Option<&'static str>)>,
 }
 
 impl Default for Config {
@@ -157,7 +157,8 @@ impl Config {
         environment::read(&Environment::new(vars))
     }
 
-    /// Changes one setting. On an error nothing has changed.
+    /// Changes one setting. On an error nothing has changed. What its variable in the environment says does
+    /// not matter any more, however bad it was.
     pub fn set(&mut self, key: &str, value: &str) -> Result<(), ConfigError> {
         let entry = find(key)?;
         (entry.set)(self, value).map_err(|reason| {
@@ -175,7 +176,12 @@ impl Config {
                 },
                 accepted: entry.accepted,
             }
-        })
+        })?;
+        let no_file_is_read = entry.name == "api_key" && self.api_key.is_some();
+        self.warnings.retain(|(_, of)| {
+            *of != Some(entry.name) && !(no_file_is_read && *of == Some("api_key_file"))
+        });
+        Ok(())
     }
 
     /// A setting's value in the form in which it is documented; empty where it is unset. The API key and
@@ -206,7 +212,7 @@ impl Config {
         if !self.enabled {
             return Vec::new();
         }
-        let mut warnings = self.warnings.clone();
+        let mut warnings: Vec<_> = self.environment_faults().map(str::to_owned).collect();
         if !self.is_enabled() {
             warnings.push("api_key is not set: telemetry is disabled".to_owned());
             return warnings;
@@ -228,10 +234,10 @@ impl Config {
         warnings
     }
 
-    /// What of the environment could not be used, or looks like a slip; a part of
-    /// [`Config::startup_warnings`].
-    pub fn environment_faults(&self) -> &[String] {
-        &self.warnings
+    /// What of the environment could not be used, or looks like a slip, but for what was set since; a part
+    /// of [`Config::startup_warnings`].
+    pub fn environment_faults(&self) -> impl Iterator<Item = &str> {
+        self.warnings.iter().map(|(text, _)| text.as_str())
     }
 
     /// Where and how records are delivered.

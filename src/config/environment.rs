@@ -25,12 +25,14 @@ pub(super) fn read(environment: &Environment) -> Config {
         ssl_cert_dir: path("SSL_CERT_DIR"),
         ..Config::default()
     };
-    let mut warnings = Vec::new();
 
     if let Some((name, value)) = environment.first(&["no_proxy", "NO_PROXY"]) {
         match value.to_str() {
             Some(text) => config.no_proxy = text.trim().to_owned(),
-            None => warnings.push(format!("{name}: not valid UTF-8; ignored")),
+            None => config.warnings.push((
+                format!("{name}: not valid UTF-8; ignored"),
+                Some("no_proxy"),
+            )),
         }
     }
 
@@ -54,16 +56,20 @@ pub(super) fn read(environment: &Environment) -> Config {
             "" => "ignored".to_owned(),
             default => format!("using the default {default}"),
         };
-        warnings.push(format!("{name}: {fault}; {instead}"));
+        config
+            .warnings
+            .push((format!("{name}: {fault}; {instead}"), Some(key.name)));
     }
 
     // Other MALTI_ variables belong to the bindings and tools, unless they look like a slip.
     for key in environment.keys() {
         if let Some(meant) = likely(&key) {
             let (name, meant) = (variable(&key), variable(meant));
-            warnings.push(format!("{name} is not a setting: did you mean {meant}?"));
+            config.warnings.push((
+                format!("{name} is not a setting: did you mean {meant}?"),
+                None,
+            ));
         }
     }
-    config.warnings = warnings;
     config
 }

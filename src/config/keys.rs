@@ -1,6 +1,7 @@
 //! The table of settings: one entry is all that a setting needs to be set, shown, compared, read from
 //! the environment and documented.
 
+use super::proxy::Proxy;
 use super::secret::{MASK, mask_userinfo};
 use super::values::*;
 use super::{Compression, Config, DEFAULT_SERVICE};
@@ -319,12 +320,13 @@ pub(super) static KEYS: &[Key] = &[
         secrecy: Secrecy::Userinfo,
         get: |config| match config.proxy_for_url() {
             Some(url) => mask_userinfo(url),
+            None if config.proxy == Proxy::Environment => String::new(),
             None => "none".to_owned(),
         },
         same: |one, other| one.proxy_for_url() == other.proxy_for_url(),
         ..key!(
             proxy,
-            "none",
+            "",
             "[http[s]://][user:password@]host[:port], or none",
             "proxy to the server; when unset, https_proxy or http_proxy by the url's scheme, else all_proxy",
             proxy,

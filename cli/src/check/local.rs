@@ -39,7 +39,7 @@ pub fn settings(config: &Config, report: &mut Report) -> io::Result<bool> {
     }
     let others = config.startup_warnings();
     for warning in &others {
-        if !config.environment_faults().contains(warning) {
+        if config.environment_faults().all(|fault| fault != warning) {
             report.warn(Step::Settings, warning, "")?;
         }
     }
@@ -60,7 +60,6 @@ pub fn summary(config: &Config) -> String {
 /// are among the faults.
 fn unknown(config: &Config) -> Vec<String> {
     let names = env::vars_os().filter_map(|(name, _)| name.into_string().ok());
-    let faults = config.environment_faults();
     let mut unknown: Vec<_> = names
         .filter(|name| {
             name.strip_prefix("MALTI_").is_some_and(|key| {
@@ -68,7 +67,11 @@ fn unknown(config: &Config) -> Vec<String> {
                 !OF_TOOLS.contains(&key.as_str()) && Config::keys().all(|known| known.name != key)
             })
         })
-        .filter(|name| !faults.iter().any(|fault| fault.starts_with(name.as_str())))
+        .filter(|name| {
+            config
+                .environment_faults()
+                .all(|fault| fault.split([':', ' ']).next() != Some(name))
+        })
         .collect();
     unknown.sort();
     unknown

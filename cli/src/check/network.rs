@@ -1,6 +1,6 @@
 //! The way to the server, layer by layer: proxy, name, connection, TLS.
 
-use std::io;
+use std::io::{self, Read, Write};
 use std::net::{SocketAddr, TcpStream, ToSocketAddrs};
 use std::sync::{Arc, mpsc};
 use std::thread;
@@ -13,8 +13,10 @@ use x509_parser::prelude::{FromDer, GeneralName, X509Certificate};
 
 use super::report::{Report, Step};
 
-/// For each layer at most; what the library gives a connection.
+/// For each step at most; what the library gives a connection.
 const LONGEST: Duration = Duration::from_secs(10);
+/// No time at all is no time limit.
+const SHORTEST: Duration = Duration::from_millis(1);
 /// A certificate that ends sooner is worth a word.
 const SOON: Duration = Duration::from_secs(14 * 24 * 3600);
 const DAY: u64 = 24 * 3600;
@@ -97,9 +99,11 @@ fn connect(
     report: &mut Report,
 ) -> io::Result<Option<TcpStream>> {
     let mut faults = Vec::new();
-    for address in addresses {
+    let until = Instant::now() + limit;
+    for (address, those_left) in addresses.iter().zip((1..=addresses.len() as u32).rev()) {
         let start = Instant::now();
-        match TcpStream::connect_timeout(address, limit) {
+        let share = until.saturating_duration_since(start) / those_left;
+        match TcpStream::connect_timeout(address, share.max(SHORTEST)) {
             Ok(stream) => {
                 let took = start.elapsed().as_secs_f64() * 1000.0;
                 let mut text = format!("{address} in {took:.1} ms");
@@ -125,17 +129,20 @@ fn connect(
 fn handshake(
     host: &str,
     config: Arc<ClientConfig>,
-    mut stream: TcpStream,
+    stream: TcpStream,
     limit: Duration,
     report: &mut Report,
 ) -> io::Result<bool> {
-    stream.set_read_timeout(Some(limit))?;
-    stream.set_write_timeout(Some(limit))?;
+    let until = Instant::now() + limit;
+    let mut stream = Timed { stream, until };
     let shaken = ServerName::try_from(host.to_owned())
         .map_err(|error| io::Error::other(error.to_string()))
         .and_then(|name| ClientConnection::new(config, name).map_err(io::Error::other))
         .and_then(|mut connection| {
-            connection.complete_io(&mut stream)?;
+            // It also returns when time runs out after some of it.
+            while connection.is_handshaking() {
+                connection.complete_io(&mut stream)?;
+            }
             Ok(connection)
         });
     match shaken {
@@ -154,6 +161,40 @@ fn handshake(
             report.failed(Step::Tls, text, remedy(&error))?;
             Ok(false)
         }
+    }
+}
+
+/// A connection whose time runs out, however little by little the other end sends.
+struct Timed {
+    stream: TcpStream,
+    until: Instant,
+}
+
+impl Timed {
+    fn left(&self) -> Duration {
+        let left = self.until.saturating_duration_since(Instant::now());
+        left.max(SHORTEST)
+    }
+}
+
+impl Read for Timed {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        if Instant::now() >= self.until {
+            return Err(io::ErrorKind::TimedOut.into());
+        }
+        self.stream.set_read_timeout(Some(self.left()))?;
+        self.stream.read(buffer)
+    }
+}
+
+impl Write for Timed {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.stream.set_write_timeout(Some(self.left()))?;
+        self.stream.write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.stream.flush()
     }
 }
 

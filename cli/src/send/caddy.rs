@@ -53,6 +53,9 @@ pub fn entry(line: &[u8]) -> Result<Entry<'_>, String> {
         Moment::Text(moment) => moment.into(),
     };
     let time = Duration::try_from_secs_f64(line.duration).map_err(|_| "duration is below 0")?;
+    if line.status == 0 {
+        return Err("nothing was answered".to_owned());
+    }
     let mut entry = Entry {
         method: line.request.method,
         status: line.status,

@@ -72,6 +72,8 @@ pub struct Delivery<'a> {
     /// Over what records say.
     service_is_set: bool,
     clients: HashMap<(String, String), Client>,
+    /// What clients have said of the settings, which are nearly the same for all of them.
+    warned: Vec<String>,
     give_up: Duration,
     signals: &'a AtomicUsize,
     progress: &'a Progress,
@@ -109,6 +111,7 @@ impl<'a> Delivery<'a> {
             service_is_set: !has_default(&config, "service_name"),
             config,
             clients: HashMap::new(),
+            warned: Vec::new(),
             give_up,
             signals,
             progress,
@@ -165,7 +168,13 @@ impl<'a> Delivery<'a> {
                 }
             }
             let progress = self.progress.clone();
-            let say = move |_, line: &str| progress.say(line);
+            let warned = self.warned.clone();
+            self.warned.extend(config.startup_warnings());
+            let say = move |_, line: &str| {
+                if warned.iter().all(|warning| warning != line) {
+                    progress.say(line);
+                }
+            };
             let level = config.get("log").ok().and_then(|level| level.parse().ok());
             let logger = Logger::new(
                 level.unwrap_or(malti::log::Level::Warn),
@@ -256,9 +265,14 @@ impl<'a> Delivery<'a> {
     }
 }
 
-/// Sets what still has its default.
+/// Sets what still has its default, and not because its variable could not be used: then the default is
+/// what was announced.
 fn tune(config: &mut Config, key: &str, value: &str) {
-    if has_default(config, key) {
+    let announced = format!("MALTI_{}:", key.to_ascii_uppercase());
+    let is_announced = config
+        .environment_faults()
+        .any(|fault| fault.starts_with(&announced));
+    if has_default(config, key) && !is_announced {
         // Both are ours, and known to fit.
         let _ = config.set(key, value);
     }

@@ -28,16 +28,20 @@ pub struct Entry<'a> {
     pub node: Option<Cow<'a, str>>,
 }
 
+/// Without the scheme and the host, which stand before it in the absolute form.
+pub fn local(target: &str) -> &str {
+    match target.split_once("://") {
+        Some((scheme, rest)) if !scheme.contains('/') => {
+            rest.find('/').map_or("/", |at| &rest[at..])
+        }
+        _ => target,
+    }
+}
+
 impl<'a> Entry<'a> {
     /// Splits what stands between method and version in a request line.
     pub fn set_target(&mut self, target: &str) {
-        // In the absolute form it names the host too.
-        let local = match target.split_once("://") {
-            Some((scheme, rest)) if !scheme.contains('/') => {
-                rest.find('/').map_or("/", |at| &rest[at..])
-            }
-            _ => target,
-        };
+        let local = local(target);
         let (path, query) = local.split_once('?').unwrap_or((local, ""));
         self.path = path.to_owned().into();
         self.query = query.to_owned().into();

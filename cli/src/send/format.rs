@@ -5,7 +5,7 @@ use super::entry::Entry;
 use super::log_format::LogFormat;
 use super::ndjson;
 
-/// The format of all lines; [`Format::Auto`] becomes another one with the first.
+/// The format of all lines; [`Format::Auto`] becomes another one with the first that is understood.
 pub enum Format {
     Auto,
     Ndjson,
@@ -37,17 +37,20 @@ impl Format {
     /// # Errors
     /// Why it is not understood.
     pub fn entry<'a>(&mut self, line: &'a [u8]) -> Result<Entry<'a>, String> {
-        if matches!(self, Self::Auto) {
-            *self = Self::of(line);
-        }
         match self {
-            Self::Ndjson | Self::Auto => ndjson::entry(line),
+            Self::Auto => {
+                let mut format = Self::of(line);
+                let entry = format.entry(line)?;
+                *self = format;
+                Ok(entry)
+            }
+            Self::Ndjson => ndjson::entry(line),
             Self::Caddy => caddy::entry(line),
             Self::Log(format) => format.entry(line),
         }
     }
 
-    /// What a first line looks like.
+    /// What a line looks like; never [`Format::Auto`].
     fn of(line: &[u8]) -> Self {
         if !line.starts_with(b"{") {
             let combined = LogFormat::combined();

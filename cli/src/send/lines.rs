@@ -1,7 +1,7 @@
 //! Lines of a file or of standard input, read by a thread of their own.
 
-use std::fs::File;
-use std::io::{self, BufRead, BufReader, IsTerminal, Read};
+use std::fs::{self, File, Metadata};
+use std::io::{self, BufRead, BufReader, IsTerminal, Read, Seek};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -10,15 +10,15 @@ use std::thread;
 use std::time::Duration;
 
 use flate2::bufread::MultiGzDecoder;
+use malti::transport::Destination;
 
 /// Bytes handed over at once, and how many such wait.
 const CHUNK: usize = 256 * 1024;
 const WAITING: usize = 4;
-/// A longer line is no line of a log.
+/// What of a longer line is kept.
 const LINE_MAX: usize = 4 << 20;
-/// How files begin: those of gzip, and text of some editors.
+/// How files of gzip begin.
 const GZIP: &[u8] = &[0x1f, 0x8b];
-const MARK: &[u8] = "\u{feff}".as_bytes();
 /// How often a file's end is looked at, and how often the reader of lines is to do other things.
 const LOOK: Duration = Duration::from_millis(200);
 
@@ -59,7 +59,6 @@ impl Source {
         let (sender, chunks) = sync_channel(WAITING);
         let shared = Arc::<Shared>::default();
         let reader = Arc::clone(&shared);
-        let path = path.filter(|path| *path != Path::new("-"));
         let Some(path) = path else {
             if io::stdin().is_terminal() {
                 complain!("reads standard input, to its end (Ctrl-D)");
@@ -148,16 +147,18 @@ impl Followed {
             return Ok(After::Other(next));
         }
         // In between it may have no file at all.
-        let Ok(there) = File::open(&self.path) else {
+        let Ok(now) = fs::metadata(&self.path) else {
             return Ok(After::Again);
         };
-        if !is_same(&there, &self.file)? {
-            self.next = Some(there);
+        if !is_same(&now, &self.file.metadata()?) {
+            // As long as it is empty, a server may not have been told that its file was renamed.
+            if now.len() > 0 {
+                self.next = File::open(&self.path).ok();
+            }
             return Ok(After::Again);
         }
-        use std::io::Seek;
-        // Emptied in its place, as logrotate's copytruncate does it.
-        if self.file.stream_position()? > there.metadata()?.len() {
+        // Emptied in its place, as logrotate's copytruncate does it. A pipe has no position.
+        if now.is_file() && self.file.stream_position()? > now.len() {
             self.file.rewind()?;
             return Ok(After::Anew);
         }
@@ -165,17 +166,41 @@ impl Followed {
     }
 }
 
+/// Whether what would be read is the file that records go to: then it would never end.
+pub fn is_own_sink(path: Option<&Path>, destination: &Destination) -> bool {
+    let sink = match destination {
+        Destination::Http(_) => return false,
+        Destination::File(path) => fs::metadata(path),
+        Destination::Stderr => metadata(&io::stderr()),
+    };
+    let input = match path {
+        Some(path) => fs::metadata(path),
+        None => metadata(&io::stdin()),
+    };
+    // A terminal or a device is no file that grows.
+    matches!((input, sink), (Ok(input), Ok(sink)) if input.is_file() && is_same(&input, &sink))
+}
+
 #[cfg(unix)]
-fn is_same(one: &File, other: &File) -> io::Result<bool> {
+fn metadata(stream: &impl std::os::fd::AsFd) -> io::Result<Metadata> {
+    File::from(stream.as_fd().try_clone_to_owned()?).metadata()
+}
+
+#[cfg(windows)]
+fn metadata(stream: &impl std::os::windows::io::AsHandle) -> io::Result<Metadata> {
+    File::from(stream.as_handle().try_clone_to_owned()?).metadata()
+}
+
+#[cfg(unix)]
+fn is_same(one: &Metadata, other: &Metadata) -> bool {
     use std::os::unix::fs::MetadataExt;
-    let (one, other) = (one.metadata()?, other.metadata()?);
-    Ok((one.dev(), one.ino()) == (other.dev(), other.ino()))
+    (one.dev(), one.ino()) == (other.dev(), other.ino())
 }
 
 /// By what a file keeps from its beginning.
 #[cfg(not(unix))]
-fn is_same(one: &File, other: &File) -> io::Result<bool> {
-    Ok(one.metadata()?.created()? == other.metadata()?.created()?)
+fn is_same(one: &Metadata, other: &Metadata) -> bool {
+    matches!((one.created(), other.created()), (Ok(one), Ok(other)) if one == other)
 }
 
 fn read(
@@ -219,9 +244,7 @@ fn read(
         }
         // What has no end yet is not a line yet.
         let Some(end) = lines.iter().rposition(|byte| *byte == b'\n') else {
-            if lines.len() > LINE_MAX {
-                lines.clear();
-            }
+            lines.truncate(LINE_MAX);
             continue;
         };
         let rest = lines.split_off(end + 1);
@@ -241,8 +264,7 @@ fn end_line(lines: &mut Vec<u8>) {
     }
 }
 
-/// What is compressed by gzip, as logs are that were rotated, becomes text again; a byte order mark is no
-/// text.
+/// What is compressed by gzip, as logs are that were rotated, becomes text again.
 fn buffered(input: impl Read + 'static) -> io::Result<BufReader<Box<dyn Read>>> {
     let mut input = BufReader::with_capacity(CHUNK, input);
     let is_gzip = input.fill_buf()?.starts_with(GZIP);
@@ -250,11 +272,7 @@ fn buffered(input: impl Read + 'static) -> io::Result<BufReader<Box<dyn Read>>> 
         true => Box::new(MultiGzDecoder::new(input)),
         false => Box::new(input),
     };
-    let mut input = BufReader::with_capacity(CHUNK, input);
-    if input.fill_buf()?.starts_with(MARK) {
-        input.consume(MARK.len());
-    }
-    Ok(input)
+    Ok(BufReader::with_capacity(CHUNK, input))
 }
 
 /// Takes what is there; false: nothing more for now.

@@ -9,10 +9,10 @@ use jiff::fmt::strtime;
 
 use super::entry::Entry;
 
-const COMMON: &str =
-    r#"$remote_addr - $remote_user [$time_local] "$request" $status $body_bytes_sent"#;
-const COMBINED: &str = r#"$remote_addr - $remote_user [$time_local] "$request" $status $body_bytes_sent "$http_referer" "$http_user_agent""#;
 /// Apache has a name that it looked up, the identity of RFC 1413, a user; the third field may have blanks.
+const COMMON: &str =
+    r#"$remote_addr $identity $remote_user [$time_local] "$request" $status $body_bytes_sent"#;
+const COMBINED: &str = r#"$remote_addr $identity $remote_user [$time_local] "$request" $status $body_bytes_sent "$http_referer" "$http_user_agent""#;
 const TIME_LOCAL: &str = "%d/%b/%Y:%H:%M:%S %z";
 
 /// The text of a variable, and the text that ends it.

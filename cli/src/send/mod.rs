@@ -21,6 +21,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use malti::Config;
+use malti::consumer::Rules;
 
 use crate::settings::Settings;
 use delivery::{Delivery, Halt};
@@ -53,7 +54,7 @@ pub struct Options {
     /// The file to read; none or -: standard input
     file: Option<PathBuf>,
 
-    /// How lines are written; auto asks the first one
+    /// How lines are written; auto goes by the first that is understood
     #[arg(long, default_value = "auto")]
     format: String,
 
@@ -135,6 +136,17 @@ impl One {
 /// # Errors
 /// A file can't be read, a setting or format is none, the client can't start.
 pub fn run(options: &Options) -> io::Result<ExitCode> {
+    let config = options.settings.read().map_err(io::Error::other)?;
+    if !config.is_enabled() {
+        return Err(io::Error::other(
+            "nothing would be sent: api_key is not set, or enabled is false",
+        ));
+    }
+    let input = match options.one.method {
+        Some(_) => None,
+        None => Some(Input::open(options, &config)?),
+    };
+    // From here on, since to open a pipe may take for ever.
     let signals = Arc::new(AtomicUsize::new(0));
     let seen = Arc::clone(&signals);
     ctrlc::set_handler(move || {
@@ -144,22 +156,20 @@ pub fn run(options: &Options) -> io::Result<ExitCode> {
         }
     })
     .map_err(io::Error::other)?;
-    let config = options.settings.read().map_err(io::Error::other)?;
-    if !config.is_enabled() {
-        return Err(io::Error::other(
-            "nothing would be sent: api_key is not set, or enabled is false",
-        ));
-    }
     let give_up = Duration::from_secs_f64(options.give_up);
     let progress = Progress::new();
     let mut delivery = Delivery::new(&config, options.follow, give_up, &signals, &progress);
     let mut tally = Tally::default();
-    let halt = match options.one.entry() {
-        Some(entry) => {
-            tally.lines = 1;
-            delivery.record(&entry).err()
+    let halt = match input {
+        Some(input) => {
+            let rules = config.rules();
+            copy(options, &rules, input, &mut delivery, &mut tally, &progress)
         }
-        None => copy(options, &config, &mut delivery, &mut tally, &progress)?,
+        None => {
+            tally.lines = 1;
+            let entry = options.one.entry();
+            entry.and_then(|entry| delivery.record(&entry).err())
+        }
     };
     let halt = match halt {
         None | Some(Halt::Unread(_)) => delivery.settle().err().or(halt),
@@ -191,35 +201,80 @@ impl Tally {
     }
 }
 
-/// The lines that are not empty, without blanks around them.
+/// The lines that are not empty, without blanks around them, and without the byte order mark that some
+/// editors begin a file with.
 fn filled(batch: &Lines) -> impl Iterator<Item = &[u8]> {
-    let trimmed = batch.lines().map(<[u8]>::trim_ascii);
+    let mark = "\u{feff}".as_bytes();
+    let lines = batch.lines();
+    let trimmed = lines.map(move |line| line.strip_prefix(mark).unwrap_or(line).trim_ascii());
     trimmed.filter(|line| !line.is_empty())
+}
+
+impl Options {
+    /// None: standard input.
+    fn file(&self) -> Option<&Path> {
+        let file = self.file.as_deref();
+        file.filter(|file| *file != Path::new("-"))
+    }
+}
+
+/// For a message.
+fn name(file: Option<&Path>) -> std::path::Display<'_> {
+    file.unwrap_or(Path::new("-")).display()
+}
+
+/// What is read, and how.
+struct Input {
+    routes: Routes,
+    format: Format,
+    source: Source,
+}
+
+impl Input {
+    fn open(options: &Options, config: &Config) -> io::Result<Self> {
+        let routes = match &options.routes {
+            Some(path) => Routes::read(path)?,
+            None => Routes::default(),
+        };
+        let format = Format::parse(&options.format).map_err(io::Error::other)?;
+        let file = options.file();
+        let destination = config.transport_settings().destination;
+        if lines::is_own_sink(file, &destination) {
+            return Err(io::Error::other(format!(
+                "{}: records would go to this very file ({destination}), and it would never end: read a copy, or name another --url",
+                name(file)
+            )));
+        }
+        let source = Source::open(file, options.follow)?;
+        Ok(Self {
+            routes,
+            format,
+            source,
+        })
+    }
 }
 
 /// Records line after line; the reason to stop early.
 fn copy(
     options: &Options,
-    config: &Config,
+    rules: &Rules,
+    input: Input,
     delivery: &mut Delivery<'_>,
     tally: &mut Tally,
     progress: &Progress,
-) -> io::Result<Option<Halt>> {
-    let routes = match &options.routes {
-        Some(path) => Routes::read(path)?,
-        None => Routes::default(),
-    };
-    let rules = config.rules();
-    let mut format = Format::parse(&options.format).map_err(io::Error::other)?;
-    let source = Source::open(options.file.as_deref(), options.follow)?;
+) -> Option<Halt> {
+    let Input {
+        routes,
+        mut format,
+        source,
+    } = input;
     progress.expect(source.length());
     loop {
         let batch = match source.next(|| delivery.tick()) {
             Ok(Some(batch)) => batch,
             Ok(None) => break,
             Err(error) => {
-                let name = options.file.as_deref().unwrap_or(Path::new("-"));
-                return Ok(Some(Halt::Unread(format!("{}: {error}", name.display()))));
+                return Some(Halt::Unread(format!("{}: {error}", name(options.file()))));
             }
         };
         progress.read(batch.bytes());
@@ -238,7 +293,7 @@ fn copy(
                     continue;
                 }
             };
-            let mut entry = entry.with_consumer(&rules);
+            let mut entry = entry.with_consumer(rules);
             if let Some(guess) = routes.name(&mut entry, !options.no_guess) {
                 tally.guessed += 1;
                 tally.guess.get_or_insert(guess);
@@ -249,13 +304,13 @@ fn copy(
                 while let Ok(Some(batch)) = source.next(|| false) {
                     tally.leave(filled(&batch));
                 }
-                return Ok(Some(halt));
+                return Some(halt);
             }
         }
     }
     // To follow has no other end.
     let cut = !source.has_ended() && !options.follow;
-    Ok(cut.then(|| Halt::Unread("interrupted".to_owned())))
+    cut.then(|| Halt::Unread("interrupted".to_owned()))
 }
 
 /// Says how it went.

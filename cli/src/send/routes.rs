@@ -1,14 +1,18 @@
 //! Which route a path belongs to: by a list, or by a guess.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::io;
 use std::path::Path;
 
 use malti::route::{Dialect, normalize};
 
-use super::entry::Entry;
+use super::entry::{Entry, local};
 
-/// Route patterns as a tree of segments. A name goes before a parameter, a parameter before the rest.
+/// Of a line that is quoted.
+const QUOTED: usize = 80;
+
+/// Route patterns as a tree of segments. A name goes before a name with a parameter in it, that before a
+/// parameter, a parameter before the rest.
 #[derive(Default)]
 pub struct Routes {
     root: Node,
@@ -17,6 +21,8 @@ pub struct Routes {
 #[derive(Default)]
 struct Node {
     named: HashMap<String, Node>,
+    /// What stands before and after a parameter in the same segment.
+    mixed: Vec<(String, String, Node)>,
     parameter: Option<Box<Node>>,
     /// The routes that end here, and their methods; none: all.
     ends: Vec<(Option<String>, String)>,
@@ -26,19 +32,22 @@ struct Node {
 
 impl Routes {
     /// # Errors
-    /// The file can't be read, or has no route in it.
+    /// The file can't be read, has no route in it, or something that is none.
     pub fn read(path: &Path) -> io::Result<Self> {
-        let about = |what: String| io::Error::other(format!("{}: {what}", path.display()));
-        let text = std::fs::read_to_string(path).map_err(|error| about(error.to_string()))?;
-        let mut routes = Self::default();
-        let mut count = 0;
-        for (method, pattern) in listed(&text).map_err(about)? {
-            let pattern = normalize(Dialect::Plain, &colons(&pattern));
-            routes.add(method, pattern);
-            count += 1;
+        let about = |what: &str| io::Error::other(format!("{}{what}", path.display()));
+        let text = std::fs::read_to_string(path).map_err(|error| about(&format!(": {error}")))?;
+        let text = text.trim_start_matches('\u{feff}');
+        let listed = match text.trim_start().starts_with('{') {
+            true => described(text),
+            false => lines(text),
+        };
+        let listed = listed.map_err(|fault| about(&fault))?;
+        if listed.is_empty() {
+            return Err(about(": no route in it"));
         }
-        if count == 0 {
-            return Err(about("no route in it".to_owned()));
+        let mut routes = Self::default();
+        for (method, pattern) in listed {
+            routes.add(method, normalize(Dialect::Plain, &colons(&pattern)));
         }
         Ok(routes)
     }
@@ -48,15 +57,16 @@ impl Routes {
         let segments: Vec<_> = pattern.split('/').skip(1).collect();
         let last = segments.len().saturating_sub(1);
         for (index, segment) in segments.iter().enumerate() {
-            let parameter = segment.starts_with('{') && segment.ends_with('}');
-            let rest =
-                *segment == "*" || (parameter && (segment.contains('*') || *segment == "{path}"));
+            let parameter = *segment == "*" || (segment.starts_with('{') && segment.ends_with('}'));
+            let rest = parameter && (segment.contains('*') || *segment == "{path}");
             if index == last && rest {
                 node.rests.push((method, pattern));
                 return;
             }
             node = if parameter {
                 node.parameter.get_or_insert_default()
+            } else if let Some((before, after)) = around(segment) {
+                node.mixed(before, after)
             } else {
                 node.named.entry((*segment).to_owned()).or_default()
             };
@@ -80,26 +90,93 @@ impl Routes {
     }
 }
 
-/// The lines of a list, or the paths of an OpenAPI description, where `servers` may put a prefix before them.
-fn listed(text: &str) -> Result<Vec<(Option<String>, String)>, String> {
-    if text.trim_start().starts_with('{') {
-        let description: serde_json::Value =
-            serde_json::from_str(text).map_err(|error| error.to_string())?;
-        let paths = description["paths"]
-            .as_object()
-            .ok_or("it has no \"paths\"")?;
-        return Ok(paths.keys().map(|path| (None, path.clone())).collect());
+impl Node {
+    fn mixed(&mut self, before: &str, after: &str) -> &mut Self {
+        let same = |(one, other, _): &(String, String, Self)| (&**one, &**other) == (before, after);
+        let at = self.mixed.iter().position(same).unwrap_or_else(|| {
+            let new = (before.to_owned(), after.to_owned(), Self::default());
+            self.mixed.push(new);
+            self.mixed.len() - 1
+        });
+        &mut self.mixed[at].2
     }
-    let lines = text.lines().map(str::trim);
-    let routes = lines.filter(|line| !line.is_empty() && !line.starts_with('#'));
-    Ok(routes
-        .map(|line| match line.split_once(char::is_whitespace) {
-            Some((method, pattern)) => {
-                (Some(method.to_ascii_uppercase()), pattern.trim().to_owned())
-            }
-            None => (None, line.to_owned()),
-        })
-        .collect())
+}
+
+/// What stands around the parameters in `report-{id}.csv`.
+fn around(segment: &str) -> Option<(&str, &str)> {
+    let (before, _) = segment.split_once('{')?;
+    let (_, after) = segment.rsplit_once('}')?;
+    Some((before, after))
+}
+
+type Listed = Vec<(Option<String>, String)>;
+
+/// One route a line.
+///
+/// # Errors
+/// `:LINE: …` of the first line that is none.
+fn lines(text: &str) -> Result<Listed, String> {
+    let mut routes = Vec::new();
+    for (index, line) in text.lines().map(str::trim).enumerate() {
+        if line.is_empty() || line.starts_with('#') {
+            continue;
+        }
+        let (method, pattern) = match line.split_once(char::is_whitespace) {
+            Some((method, pattern)) => (Some(method), pattern.trim_start()),
+            None => (None, line),
+        };
+        if !is_pattern(pattern) || !method.is_none_or(is_method) {
+            let number = index + 1;
+            let quoted: String = line.chars().take(QUOTED).collect();
+            return Err(format!(
+                ":{number}: {quoted:?} is no route; a line is /users/{{id}} or GET /users/{{id}}, and an OpenAPI description must be JSON"
+            ));
+        }
+        routes.push((method.map(str::to_ascii_uppercase), pattern.to_owned()));
+    }
+    Ok(routes)
+}
+
+fn is_method(text: &str) -> bool {
+    let letter = |c: char| c.is_ascii_alphabetic();
+    text.starts_with(letter) && text.chars().all(|c| letter(c) || c == '-')
+}
+
+fn is_pattern(text: &str) -> bool {
+    let count = |bracket| text.matches(bracket).count();
+    text.starts_with('/')
+        && !text.contains(|c: char| c.is_whitespace() || c.is_control())
+        && count('{') == count('}')
+        // A key of YAML's.
+        && !text.ends_with(':')
+}
+
+/// The paths of an OpenAPI description, also behind the prefixes that its `servers` have.
+///
+/// # Errors
+/// `: …`, what is wrong with it.
+fn described(text: &str) -> Result<Listed, String> {
+    let description: serde_json::Value =
+        serde_json::from_str(text).map_err(|error| format!(": {error}"))?;
+    let paths = description["paths"]
+        .as_object()
+        .ok_or(": it has no \"paths\"")?;
+    let servers = description["servers"].as_array().into_iter().flatten();
+    let urls = servers.filter_map(|server| server["url"].as_str());
+    let prefixes = urls.map(|url| local(url).trim_end_matches('/'));
+    let prefixes: BTreeSet<_> = prefixes.chain([""]).collect();
+    let mut routes = Vec::new();
+    for path in paths.keys().filter(|path| !path.starts_with("x-")) {
+        if !is_pattern(path) {
+            return Err(format!(": {path:?} among its \"paths\" is no route"));
+        }
+        routes.extend(
+            prefixes
+                .iter()
+                .map(|prefix| (None, format!("{prefix}{path}"))),
+        );
+    }
+    Ok(routes)
 }
 
 /// `/users/:id` as `/users/{id}`.
@@ -130,6 +207,15 @@ fn find<'a>(node: &'a Node, segments: &[&str], method: &str) -> Option<&'a str> 
             .named
             .get(*segment)
             .and_then(|next| find(next, rest, method))
+            .or_else(|| {
+                node.mixed.iter().find_map(|(before, after, next)| {
+                    let inner = segment.strip_prefix(&**before)?.strip_suffix(&**after)?;
+                    if inner.is_empty() {
+                        return None;
+                    }
+                    find(next, rest, method)
+                })
+            })
             .or_else(|| {
                 let next = node.parameter.as_deref().filter(|_| !segment.is_empty())?;
                 find(next, rest, method)
@@ -197,6 +283,9 @@ mod tests {
             (None, "/users/me"),
             (None, "/files/{path}"),
             (Some("DELETE"), "/users/{id}/all"),
+            (None, "/reports/{year}-{month}.csv"),
+            (None, "/reports/all.csv"),
+            (None, "/shops/*/stock"),
             (None, "/{tenant}/users"),
         ] {
             routes.add(method.map(str::to_owned), pattern.to_owned());
@@ -217,5 +306,10 @@ mod tests {
         assert_eq!(named("GET", "/users/7/all"), "/users/7/all");
         assert_eq!(named("GET", "/acme/users"), "/{tenant}/users");
         assert_eq!(named("GET", "/users/"), "/users/");
+        let monthly = "/reports/{year}-{month}.csv";
+        assert_eq!(named("GET", "/reports/2025-07.csv"), monthly);
+        assert_eq!(named("GET", "/reports/all.csv"), "/reports/all.csv");
+        assert_eq!(named("GET", "/reports/.csv"), "/reports/.csv");
+        assert_eq!(named("GET", "/shops/7/stock"), "/shops/*/stock");
     }
 }

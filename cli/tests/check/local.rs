@@ -36,6 +36,24 @@ fn settings_that_are_wrong() {
 }
 
 #[test]
+fn a_variable_that_is_overridden_is_not_judged() {
+    let receiver = Receiver::start();
+    let url = format!("--url=http://{}", receiver.address);
+    let found = check("no URL", &[]);
+    assert_eq!(found.code, 3, "{}", found.text);
+    let bad = [("MALTI_BATCH_SIZE", "many"), ("MALTI_BATCH", "3")];
+    let found = check_with("no URL", &[&url, "--batch-size=7"], &bad);
+    assert_eq!(found.code, 0, "{}", found.text);
+    // The beginning of a key's name is no key.
+    assert!(
+        found.text.contains("MALTI_BATCH is no setting"),
+        "{}",
+        found.text
+    );
+    assert_eq!(found.step("service")["result"], "ok");
+}
+
+#[test]
 fn nothing_would_be_recorded() {
     check("stderr:", &["--enabled=no"]).failed("settings", 3, "enabled is false", "MALTI_ENABLED");
     let output = command(&["--json"]).output().unwrap();

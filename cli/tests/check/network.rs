@@ -21,6 +21,37 @@ fn a_name_that_nobody_has() {
     found.failed("dns", 7, "malti.invalid", "MALTI_URL");
 }
 
+/// Which name server is asked, and at which port, only root can say (/etc/resolv.conf). So it is the call
+/// that asks which never returns, in a library that the program is started with.
+#[cfg(target_os = "linux")]
+#[test]
+fn a_name_service_that_hangs() {
+    let dir = tempfile::tempdir().unwrap();
+    let (source, library) = (dir.path().join("hang.c"), dir.path().join("hang.so"));
+    let hang = "#include <unistd.h>\nint getaddrinfo(void) { for (;;) pause(); }\n";
+    std::fs::write(&source, hang).unwrap();
+    let mut cc = std::process::Command::new("cc");
+    cc.args(["-shared", "-fPIC", "-fno-builtin", "-o"]);
+    assert!(cc.args([&library, &source]).status().unwrap().success());
+
+    let preload = ("LD_PRELOAD", library.to_str().unwrap());
+    let check = |url: &str, variables: &[_]| {
+        let found = check_with(url, &["--http-timeout=0.3"], variables);
+        assert_eq!(found.steps.last().unwrap()["step"], "dns", "{}", found.text);
+        found
+    };
+    let found = check("http://malti.invalid", &[preload]);
+    found.failed(
+        "dns",
+        7,
+        "malti.invalid: no answer within 300ms",
+        "MALTI_URL",
+    );
+    let proxy = ("https_proxy", "proxy.invalid:3128");
+    let found = check("https://malti.invalid", &[preload, proxy]);
+    found.failed("dns", 7, "proxy.invalid: no answer", "MALTI_PROXY");
+}
+
 #[test]
 fn a_port_where_nobody_listens() {
     let free = TcpListener::bind("127.0.0.1:0")
@@ -64,6 +95,23 @@ fn a_handshake_that_hangs() {
         let _ = io::copy(&mut stream, &mut io::sink());
     });
     let found = check(&format!("https://{silent}"), &["--http-timeout=0.3"]);
+    found.failed("tls", 9, "no handshake within 300ms", "http://");
+}
+
+/// A server that sends a little all the time, and never what it takes.
+#[test]
+fn a_handshake_without_end() {
+    let dripping = serving(|mut stream| {
+        // The head of a record of 16 KiB, then its bytes one by one.
+        let record = [22, 3, 3, 0x40, 0].into_iter().chain([0; 0x4000]);
+        for byte in record {
+            if stream.write_all(&[byte]).is_err() {
+                return;
+            }
+            thread::sleep(Duration::from_millis(20));
+        }
+    });
+    let found = check(&format!("https://{dripping}"), &["--http-timeout=0.3"]);
     found.failed("tls", 9, "no handshake within 300ms", "http://");
 }
 

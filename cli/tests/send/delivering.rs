@@ -171,6 +171,49 @@ fn a_second_signal_gives_up_and_counts() {
     assert_ne!(report["lines"], 0);
 }
 
+/// What is appended to the file that is read would be read, and appended.
+#[cfg(unix)]
+#[test]
+fn a_file_that_is_its_own_sink() {
+    let receiver = Receiver::start();
+    let dir = tempfile::tempdir().unwrap();
+    let path = |name: &str| dir.path().join(name).display().to_string();
+    std::fs::write(path("records"), line(1)).unwrap();
+    std::fs::hard_link(path("records"), path("linked")).unwrap();
+    let refused = |command: &mut std::process::Command| {
+        let output = command.output().unwrap();
+        assert_eq!(output.status.code(), Some(1), "{output:?}");
+        output
+    };
+    let own = |file: &str, more: &[&str]| {
+        let url = format!("--url=file:{}", path("linked"));
+        let mut command = command(&receiver);
+        let output = refused(command.args(more).args([&url, file]).stdin(Stdio::null()));
+        let errors = String::from_utf8(output.stderr).unwrap();
+        assert!(errors.contains("would never end"), "{errors}");
+    };
+    own(&path("records"), &["--follow"]);
+    own(&path("records"), &[]);
+    let open = || {
+        OpenOptions::new()
+            .append(true)
+            .read(true)
+            .open(path("records"))
+    };
+    // By standard input and standard error.
+    refused(
+        command(&receiver)
+            .arg("--url=stderr:")
+            .stdin(open().unwrap())
+            .stderr(open().unwrap()),
+    );
+    let left = std::fs::read_to_string(path("records")).unwrap();
+    assert_eq!(left.matches("\"endpoint\"").count(), 1, "{left}");
+
+    let url = format!("--url=file:{}", path("other"));
+    send(&receiver, &[&url, &path("records")], "").went_well(&[("sent", 1), ("not_understood", 1)]);
+}
+
 struct Following(Child);
 
 impl Following {
@@ -234,4 +277,45 @@ fn a_file_that_grows_is_turned_over_and_emptied() {
     let report = following.stop();
     let figures = ["sent", "lines", "not_understood"].map(|name| report[name].as_u64());
     assert_eq!(figures, [Some(6), Some(7), Some(1)], "{report}");
+}
+
+/// As logrotate does it with `create`: the server is told some time after its file has a successor.
+#[cfg(unix)]
+#[test]
+fn a_server_that_learns_late_of_a_rotation() {
+    let receiver = Receiver::start();
+    let dir = tempfile::tempdir().unwrap();
+    let (file, old) = (dir.path().join("access"), dir.path().join("access.1"));
+    append(&file, &line(0));
+    let following = Following::start(&receiver, &file);
+    let arrived = |count| until("records", || receiver.records().len() == count);
+    arrived(1);
+    std::fs::rename(&file, &old).unwrap();
+    append(&file, "");
+    for number in 1..=20 {
+        append(&old, &line(number));
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    append(&file, &line(21));
+    arrived(22);
+    assert_eq!(following.stop()["lines"], 22);
+}
+
+/// Whoever writes to a pipe may come and go.
+#[cfg(unix)]
+#[test]
+fn a_pipe_is_followed() {
+    let receiver = Receiver::start();
+    let dir = tempfile::tempdir().unwrap();
+    let pipe = dir.path().join("pipe");
+    let made = std::process::Command::new("mkfifo").arg(&pipe).status();
+    assert!(made.unwrap().success());
+    let following = Following::start(&receiver, &pipe);
+    for number in 1..=2 {
+        let mut writer = OpenOptions::new().write(true).open(&pipe).unwrap();
+        writer.write_all(line(number).as_bytes()).unwrap();
+        drop(writer);
+        until("a record", || receiver.records().len() == number);
+    }
+    assert_eq!(following.stop()["sent"], 2);
 }

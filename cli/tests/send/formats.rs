@@ -69,6 +69,21 @@ fn common_and_combined() {
     same("common", true, common, expected.clone());
     let combined = format!(r#"{common} "http://x/\"quoted\"" "curl/8 \"x\"""#);
     same("combined", true, &combined, expected);
+    let identified =
+        r#"host.example id Ann Lee [10/Oct/2025:13:55:36 +0000] "GET /p HTTP/1.1" 200 5"#;
+    same(
+        "common",
+        true,
+        identified,
+        json!([
+            "GET",
+            "/p",
+            200,
+            0,
+            "Ann Lee",
+            "2025-10-10T13:55:36.000000Z"
+        ]),
+    );
     let nobody =
         r#"::1 - - [10/Oct/2025:13:55:36 +0000] "GET http://host/p?consumer_id=q HTTP/1.0" 304 0"#;
     same(
@@ -87,6 +102,32 @@ fn caddy() {
         r#"{"level":"info","ts":1760104536.25,"logger":"http.log.access","msg":"handled request","request":{"remote_ip":"10.0.0.1","proto":"HTTP/2.0","method":"GET","host":"localhost","uri":"/p?q=1","headers":{"X-Consumer-Id":["me"],"Accept":["*/*"]}},"bytes_read":0,"user_id":"","duration":0.0129,"size":10900,"status":200,"resp_headers":{}}"#,
         json!(["GET", "/p", 200, 12, "me", "2025-10-10T13:55:36.250000Z"]),
     );
+}
+
+/// Caddy writes where the rest of its log goes, and of requests that ended before an answer.
+#[test]
+fn lines_of_another_kind_come_first() {
+    let receiver = Receiver::start();
+    let request = |status: u16| {
+        format!(
+            r#"{{"ts":1760104536.25,"request":{{"method":"GET","uri":"/p"}},"duration":0.01,"status":{status}}}"#
+        )
+    };
+    let input = [
+        "2026/01/02 03:04:05 INFO using config".to_owned(),
+        r#"{"level":"info","ts":1760104530.1,"msg":"serving initial configuration"}"#.to_owned(),
+        request(0),
+        request(200),
+        request(201),
+    ]
+    .join("\n");
+    let sent = send(&receiver, &[], &input);
+    sent.went_well(&[
+        ("lines", 5),
+        ("sent", 2),
+        ("not_understood", 3),
+        ("invalid", 0),
+    ]);
 }
 
 #[test]
@@ -192,6 +233,26 @@ fn one_record_by_arguments() {
 }
 
 #[test]
+fn a_variable_that_is_overridden_is_not_judged() {
+    let receiver = Receiver::start();
+    let url = format!("--url=http://{}", receiver.address);
+    let one = ["--method=GET", "--endpoint=/", "--status=200"];
+    let mut command = command(&receiver);
+    command.args([&url, "--max-connections=2"]).args(one);
+    let bad = [("MALTI_URL", "no URL"), ("MALTI_MAX_CONNECTIONS", "many")];
+    let sent = run(command.envs(bad).env("MALTI_BUFFER_BYTES", "much"), "");
+    sent.went_well(&[("sent", 1)]);
+    // What is said holds.
+    let warning = "MALTI_BUFFER_BYTES: invalid value \"much\"";
+    assert_eq!(sent.errors.lines().count(), 1, "{}", sent.errors);
+    assert!(
+        sent.errors.contains(warning) && sent.errors.ends_with("using the default 16777216\n"),
+        "{}",
+        sent.errors
+    );
+}
+
+#[test]
 fn without_a_key() {
     let receiver = Receiver::start();
     let sent = run(command(&receiver).env_remove("MALTI_API_KEY"), "");
@@ -230,9 +291,9 @@ fn gzip() {
 fn odd_input() {
     let receiver = Receiver::start();
     let good = "{\"method\":\"GET\",\"endpoint\":\"/\",\"status\":200}";
-    // A byte order mark; no end of the last line; a line that is larger than any.
+    // Byte order marks; no end of the last line; a line that is larger than any.
     for input in [
-        format!("\u{feff}{good}\r\n\r\n{good}"),
+        format!("\u{feff}{good}\r\n\r\n\u{feff}{good}"),
         format!("{good}\n{}\n{good}\n", "x".repeat(9 << 20)),
     ] {
         run(&mut command(&receiver), input).went_well(&[("sent", 2)]);

@@ -46,6 +46,11 @@ fn a_bad_variable_is_a_warning_and_the_default_stays() {
             "MALTI_TRUSTED_PROXIES: invalid value \"lan\": \"lan\" is neither an address nor a network; accepted: addresses and networks separated by commas, such as 10.0.0.0/8; ignored",
         ),
         (
+            "MALTI_PROXY",
+            "socks5://p",
+            "MALTI_PROXY: invalid value \"socks5://p\": not an http or https proxy; accepted: [http[s]://][user:password@]host[:port], or none; ignored",
+        ),
+        (
             "MALTI_BATH_SIZE",
             "1",
             "MALTI_BATH_SIZE is not a setting: did you mean MALTI_BATCH_SIZE?",
@@ -59,6 +64,38 @@ fn a_bad_variable_is_a_warning_and_the_default_stays() {
         assert_eq!(warnings(&[(name, value)]), [warning]);
         assert_eq!(from(&[(name, value)]).difference(&from(&[])), None);
     }
+}
+
+#[test]
+fn a_variable_that_is_overridden_is_not_judged() {
+    let mut config = from(&[
+        ("MALTI_URL", "nonsense"),
+        ("MALTI_API_KEY_FILE", "/nowhere/at/all"),
+        ("MALTI_BATCH_SIZE", "many"),
+        ("MALTI_BATCHSIZE", "7"),
+    ]);
+    let judged = |config: &Config| {
+        let name = |fault: &str| fault.split([':', ' ']).next().unwrap().to_owned();
+        config.environment_faults().map(name).collect::<Vec<_>>()
+    };
+    let all = [
+        "MALTI_API_KEY_FILE",
+        "MALTI_URL",
+        "MALTI_BATCH_SIZE",
+        "MALTI_BATCHSIZE",
+    ];
+    assert_eq!(judged(&config), all);
+    config.set("url", "nonsense").unwrap_err();
+    // Without a key the file is what counts.
+    config.set("api_key", "").unwrap();
+    assert_eq!(judged(&config), all);
+    config.set("url", "http://localhost").unwrap();
+    config.set("api_key", "k3y").unwrap();
+    config.set("service_name", "shop").unwrap();
+    assert_eq!(judged(&config), all[2..]);
+    config.set("batch_size", "8").unwrap();
+    assert_eq!(judged(&config), all[3..]);
+    assert_eq!(config.startup_warnings().len(), 1);
 }
 
 #[test]
@@ -79,14 +116,8 @@ fn variables_of_others_are_left_alone() {
 fn a_variable_that_is_not_utf_8_is_a_warning() {
     use std::os::unix::ffi::OsStringExt;
     let bad = || OsString::from_vec(vec![b'a', 0xff]);
-    let vars = [
-        "MALTI_API_KEY",
-        "MALTI_NODE",
-        "no_proxy",
-        "http_proxy",
-        "UNRELATED",
-    ]
-    .map(|name| (name.into(), bad()));
+    let vars =
+        ["MALTI_NODE", "no_proxy", "http_proxy", "UNRELATED"].map(|name| (name.into(), bad()));
     let mut config = Config::from_vars(vars.into_iter().chain([(bad(), bad())]));
     config.set("api_key", "k3y").unwrap();
     config.set("service_name", "shop").unwrap();
@@ -94,7 +125,6 @@ fn a_variable_that_is_not_utf_8_is_a_warning() {
         config.startup_warnings(),
         [
             "no_proxy: not valid UTF-8; ignored",
-            "MALTI_API_KEY: not valid UTF-8; ignored",
             "MALTI_NODE: not valid UTF-8; ignored",
             "http_proxy: not valid UTF-8; going without a proxy",
         ]
@@ -211,6 +241,15 @@ fn the_proxy_is_chosen_by_the_scheme() {
     ] {
         assert_eq!(from(vars).proxy_for_url(), proxy, "{vars:?}");
     }
+}
+
+#[test]
+fn a_proxy_is_shown_as_none_only_where_that_was_asked_for() {
+    let shown = |vars: &[_]| from(vars).get("proxy").unwrap();
+    let variable = ("http_proxy", "ann:pw@p:1");
+    assert_eq!(shown(&[]), "");
+    assert_eq!(shown(&[variable]), "http://ann:***@p:1");
+    assert_eq!(shown(&[variable, ("MALTI_PROXY", "none")]), "none");
 }
 
 #[cfg(not(windows))]
