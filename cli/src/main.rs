@@ -18,9 +18,14 @@ use std::process::ExitCode;
 
 use clap::{CommandFactory, Parser, Subcommand};
 
+/// For the help.
+const BEGIN: &str = "\
+malti receive starts a server to try things with, malti check says whether a service's settings work, and
+malti send delivers what an access log has. malti COMMAND --help says all of a command.";
+
 /// Companion of libmalti, the telemetry client for Malti.
 #[derive(Parser)]
-#[command(name = "malti", version, arg_required_else_help = true)]
+#[command(name = "malti", version, arg_required_else_help = true, after_help = BEGIN)]
 struct Cli {
     #[command(subcommand)]
     command: Command,

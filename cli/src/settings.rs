@@ -23,13 +23,20 @@ impl Settings {
 impl Args for Settings {
     fn augment_args(command: Command) -> Command {
         let arguments = Config::keys().map(|key| {
+            let default = match key.default {
+                "" => String::new(),
+                default => format!(". Default: {default}"),
+            };
             Arg::new(key.name)
                 .long(key.name.replace('_', "-"))
                 .alias(key.name)
                 .value_name("VALUE")
                 .allow_hyphen_values(true)
                 .help(key.meaning)
-                .long_help(format!("{}. Accepted: {}", key.meaning, key.accepted))
+                .long_help(format!(
+                    "{}. Accepted: {}{default}",
+                    key.meaning, key.accepted
+                ))
                 .hide_short_help(true)
                 .help_heading("Settings, over those of the environment")
         });

@@ -29,8 +29,18 @@ pub fn manual(command: &Command) -> io::Result<()> {
     clap_mangen::Man::new(command.clone()).render(&mut page)?;
     for sub in command.get_subcommands() {
         let name = format!("{}-{}", command.get_name(), sub.get_name());
+        let typed = format!("{} {}", command.get_name(), sub.get_name());
         let sub = sub.clone().name(name.clone()).display_name(name);
-        clap_mangen::Man::new(sub).render(&mut page)?;
+        clap_mangen::Man::new(sub.bin_name(typed)).render(&mut page)?;
     }
-    io::stdout().write_all(&page)
+    // In ASCII, which every troff reads.
+    let escaped = |c: char| match c.is_ascii() {
+        true => c.to_string(),
+        false => format!("\\[u{:04X}]", u32::from(c)),
+    };
+    let page: String = String::from_utf8_lossy(&page)
+        .chars()
+        .map(escaped)
+        .collect();
+    io::stdout().write_all(page.as_bytes())
 }

@@ -162,6 +162,12 @@ fn the_manual_has_a_page_for_each_command() {
     ] {
         assert!(manual.contains(title), "{title} in {manual}");
     }
+    // As it is typed, and in characters that every troff reads.
+    assert!(
+        manual.contains("\n\\fBmalti send\\fR [\\fB\\-\\-format"),
+        "{manual}"
+    );
+    assert!(manual.is_ascii() && manual.contains("\\[u2026]"));
 }
 
 #[test]
@@ -170,5 +176,8 @@ fn help_says_what_each_command_is_for() {
     for line in ["check", "receive", "send", "completions", "manual"] {
         assert!(help.contains(&format!("\n  {line} ")), "{line}: {help}");
     }
-    assert!(malti(&["check", "--help"]).contains("--service-name"));
+    let check = malti(&["check", "--help"]);
+    assert!(check.contains("--service-name <VALUE>") && check.contains(". Default: 500\n"));
+    // Its own, in the place of the library's.
+    assert!(malti(&["send", "-h"]).contains("max-connections 4"));
 }

@@ -97,6 +97,11 @@ fn address(url: &BaseUrl, answer: &Answer, said: String, report: &mut Report) ->
             said,
             "what answers there is not Malti, or something changes requests on their way",
         )?,
+        401 | 403 if !answer.body.is_empty() && json_of(answer).is_null() => report.failed(
+            Step::Url,
+            said,
+            "what answers there is not Malti: perhaps a gateway or a firewall before it",
+        )?,
         400 | 401 | 403 => {
             report.ok(Step::Url, format!("a server answers at {}", url.ingest()))?;
             return Ok(true);

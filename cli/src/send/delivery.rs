@@ -171,7 +171,9 @@ impl<'a> Delivery<'a> {
             let warned = self.warned.clone();
             self.warned.extend(config.startup_warnings());
             let say = move |_, line: &str| {
-                if warned.iter().all(|warning| warning != line) {
+                // What was not delivered is in the ledger at the end.
+                let is_ledger = line.starts_with("records not delivered before shutdown");
+                if !is_ledger && warned.iter().all(|warning| warning != line) {
                     progress.say(line);
                 }
             };

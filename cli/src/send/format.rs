@@ -6,6 +6,7 @@ use super::log_format::LogFormat;
 use super::ndjson;
 
 /// The format of all lines; [`Format::Auto`] becomes another one with the first that is understood.
+#[derive(Clone)]
 pub enum Format {
     Auto,
     Ndjson,
@@ -26,7 +27,7 @@ impl Format {
             own if own.contains('$') => Self::Log(LogFormat::parse(own)?),
             _ => {
                 return Err(format!(
-                    "--format {text:?} is not auto, ndjson, common, combined, caddy or a line of $variables"
+                    "{text:?} is not auto, ndjson, common, combined, caddy or a line of $variables"
                 ));
             }
         })

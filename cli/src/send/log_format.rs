@@ -16,6 +16,7 @@ const COMBINED: &str = r#"$remote_addr $identity $remote_user [$time_local] "$re
 const TIME_LOCAL: &str = "%d/%b/%Y:%H:%M:%S %z";
 
 /// The text of a variable, and the text that ends it.
+#[derive(Clone)]
 pub struct LogFormat {
     before: String,
     fields: Vec<(Variable, String)>,
@@ -82,16 +83,14 @@ impl LogFormat {
         let format = Self::of(text);
         let has = |wanted| format.fields.iter().any(|(field, _)| *field == wanted);
         if !has(Variable::Request) && (!has(Variable::Method) || !has(Variable::Target)) {
-            return Err(
-                "--format has neither $request nor $request_method and $request_uri".into(),
-            );
+            return Err("it has neither $request nor $request_method and $request_uri".into());
         }
         if !has(Variable::Status) {
-            return Err("--format has no $status".into());
+            return Err("it has no $status".into());
         }
         let mut inner = format.fields.iter().rev().skip(1);
         if inner.any(|(_, end)| end.is_empty()) {
-            return Err("--format has two variables with nothing between them".into());
+            return Err("it has two variables with nothing between them".into());
         }
         Ok(format)
     }

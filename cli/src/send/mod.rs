@@ -41,7 +41,9 @@ variables, such as '$remote_addr [$time_local] \"$request\" $status $request_tim
   $hostname (the node) and $request_id (the context). Other names are passed over.
 
 Settings come from the environment (MALTI_URL, MALTI_API_KEY, …); each may be given as --key=value
-instead (--help lists them). With --url=stderr: the records are shown instead of sent.
+instead (--help lists them). With --url=stderr: the records are shown instead of sent. For a flood, those
+that are not set are here: max-connections 4, buffer-bytes 268435456, overflow-threshold-percent 20, and
+with --follow batch-interval 1.
 
 A first SIGINT or SIGTERM ends the reading, and what was read is still delivered; a second one gives that
 up too.
@@ -55,8 +57,8 @@ pub struct Options {
     file: Option<PathBuf>,
 
     /// How lines are written; auto goes by the first that is understood
-    #[arg(long, default_value = "auto")]
-    format: String,
+    #[arg(long, default_value = "auto", value_parser = Format::parse)]
+    format: Format,
 
     /// Go on when the file ends, with what is appended to it or to the one that takes its place
     #[arg(long, requires = "file")]
@@ -236,7 +238,6 @@ impl Input {
             Some(path) => Routes::read(path)?,
             None => Routes::default(),
         };
-        let format = Format::parse(&options.format).map_err(io::Error::other)?;
         let file = options.file();
         let destination = config.transport_settings().destination;
         if lines::is_own_sink(file, &destination) {
@@ -248,7 +249,7 @@ impl Input {
         let source = Source::open(file, options.follow)?;
         Ok(Self {
             routes,
-            format,
+            format: options.format.clone(),
             source,
         })
     }
@@ -337,8 +338,12 @@ fn close(
         complain!("{halt}");
     }
     if let Some(example) = &tally.example {
+        let hint = match understood {
+            0 => " (--format says how they are written)",
+            _ => "",
+        };
         complain!(
-            "{} of {} lines were not understood, such as {}",
+            "{} of {} lines were not understood{hint}, such as {}",
             tally.not_understood,
             tally.lines,
             example.replace(char::is_control, " ")

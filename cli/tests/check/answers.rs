@@ -130,6 +130,13 @@ fn answers_of_others() {
             "not Malti",
         ),
         (
+            "HTTP/1.1 403 No\r\nContent-Length: 23\r\n\r\n<h1>403\r\nForbidden</h1>",
+            "url",
+            10,
+            "403: <h1>403  Forbidden",
+            "a gateway",
+        ),
+        (
             "220 mail.example ESMTP\r\n",
             "server",
             11,

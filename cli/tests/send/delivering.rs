@@ -69,6 +69,8 @@ fn a_server_that_is_away() {
         "{}",
         sent.errors
     );
+    // Once is enough.
+    assert!(!sent.errors.contains("before shutdown"), "{}", sent.errors);
 }
 
 #[test]

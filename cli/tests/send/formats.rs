@@ -166,7 +166,7 @@ fn formats_of_ones_own() {
         ("$status$request", "nothing between"),
     ] {
         let sent = send(&receiver, &["--format", format], "");
-        assert_eq!(sent.code, 1);
+        assert_eq!(sent.code, 2);
         assert!(sent.errors.contains(text), "{format}: {}", sent.errors);
     }
 }
@@ -203,6 +203,7 @@ fn lines_that_are_not_understood() {
         (sent.code, sent.report["not_understood"].as_u64()),
         (1, Some(2))
     );
+    assert!(sent.errors.contains("(--format says"), "{}", sent.errors);
 }
 
 #[test]
