@@ -342,6 +342,38 @@ about('it fits 400 pixels, and follows the theme', minutes(), async ({ look }) =
   }
 })
 
+about('long names take a few lines, and are whole where one points at them', [], async (t) => {
+  const long = (letter) => letter.repeat(500)
+  await t.server.send([
+    record({ endpoint: `/${long('e').slice(1)}`, consumer: long('c'), service: long('s') }),
+    record({ endpoint: '/short', consumer: 'brief', service: 'shop' }),
+  ])
+  const query = new URLSearchParams({ consumer: long('c') })
+  for (const width of [400, 1280]) {
+    const page = await t.look(`/?${query}`, { viewport: { width, height: 800 } })
+    await page.locator('#records tbody tr .name').first().waitFor()
+    assert.equal(await page.evaluate(() => document.documentElement.scrollWidth), width)
+    const shown = await page.locator('.name').evaluateAll((all) =>
+      all.map((name) => ({
+        lines: name.clientHeight / Number.parseFloat(getComputedStyle(name).lineHeight),
+        text: name.textContent,
+        title: name.title,
+      })),
+    )
+    for (const { lines, text, title } of shown) {
+      assert.ok(lines < 3.5, `${lines} lines of ${text.slice(0, 5)} at ${width} px`)
+      assert.equal(title, text)
+    }
+    const whole = shown.filter(({ text }) => text.length === 500)
+    // Of the endpoints, of the consumers, of the records, and what is chosen.
+    assert.ok(whole.length >= 6, `${whole.length} names of 500 characters`)
+    const tall = await page
+      .locator('tbody tr, #chosen button')
+      .evaluateAll((all) => all.map((one) => one.clientHeight).filter((height) => height > 200))
+    assert.deepEqual(tall, [])
+  }
+})
+
 about('axe finds nothing to mend', minutes(), async ({ server, look }) => {
   const axe = fs.readFileSync(require.resolve('axe-core/axe.min.js'), 'utf8')
   const empty = await receiver()

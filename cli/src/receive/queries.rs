@@ -1,9 +1,12 @@
-//! What the page asks for: figures of a window of time, and records.
+//! What the page and tests ask for: figures of a window of time, records, and figures over them.
+
+use std::sync::atomic::Ordering;
 
 use hyper::header::{CACHE_CONTROL, ETAG, HeaderMap, HeaderValue, IF_NONE_MATCH};
 use serde::Serialize;
 
 use super::store::{Selection, Store, Stored, Totals};
+use super::summary::Summary;
 use super::time::Moment;
 use super::traffic::{Chart, Filter, List, Range, Row, Sort, Window};
 use super::{Response, State, http};
@@ -44,6 +47,14 @@ struct Table<'a> {
 #[derive(Serialize)]
 struct Records<'a> {
     records: Vec<&'a Stored>,
+}
+
+#[derive(Serialize)]
+struct Counted<'a> {
+    requests: u64,
+    connections: u64,
+    #[serde(flatten)]
+    summary: Summary<'a>,
 }
 
 /// `GET /api/traffic`: the charts, and the totals.
@@ -110,6 +121,20 @@ pub fn records(state: &State, headers: &HeaderMap, query: &str) -> Response {
     )
 }
 
+/// `GET /api/summary`.
+pub fn summary(state: &State, headers: &HeaderMap, query: &str) -> Response {
+    answer(state, headers, query, &[], |_, store, _| {
+        http::json(
+            200,
+            &Counted {
+                requests: state.requests.load(Ordering::Relaxed),
+                connections: state.connections.load(Ordering::Relaxed),
+                summary: Summary::of(store),
+            },
+        )
+    })
+}
+
 /// The answer to a query, or that nothing has changed since the one that the client has.
 fn answer(
     state: &State,
@@ -124,7 +149,8 @@ fn answer(
     };
     let now = Moment::now().seconds();
     let store = state.store();
-    let tag = format!("\"{}-{}\"", store.changes, now.div_euclid(STEP));
+    // A weak one: what it leaves out, the time to the second and counts of requests, is of no weight.
+    let tag = format!("W/\"{}-{}\"", store.changes, now.div_euclid(STEP));
     let mut response = if http::text(headers, IF_NONE_MATCH.as_str()) == Some(&tag) {
         http::response(304, "")
     } else {
@@ -161,18 +187,26 @@ impl Query {
             descending: !self.ascending,
             search: self.search,
             offset: self.offset,
-            limit: self.limit.unwrap_or(ROWS).min(MAX_ROWS),
+            limit: self.limit.unwrap_or(ROWS),
         }
     }
+}
+
+/// For what takes no parameters.
+pub fn none(text: &str) -> Result<(), String> {
+    parse(text, &[]).map(drop)
 }
 
 fn parse(text: &str, known: &[&[&str]]) -> Result<Query, String> {
     let mut query = Query::default();
     for (name, value) in form_urlencoded::parse(text.as_bytes()) {
-        let known = || known.iter().copied().flatten();
-        if !known().any(|known| *known == name) {
-            let names: Vec<_> = known().copied().collect();
-            return Err(format!("{name}: unknown; there are {}", names.join(", ")));
+        let names = known.concat();
+        if !names.contains(&&*name) {
+            let known = match names.is_empty() {
+                true => "none".to_owned(),
+                false => names.join(", "),
+            };
+            return Err(format!("{name}: unknown; there are {known}"));
         }
         let not_a_number = |_| format!("{name}: {value:?} is not a number");
         match &*name {
@@ -189,7 +223,14 @@ fn parse(text: &str, known: &[&[&str]]) -> Result<Query, String> {
             "search" => query.search = value.into_owned(),
             "offset" => query.offset = value.parse().map_err(not_a_number)?,
             "after" => query.after = Some(value.parse().map_err(not_a_number)?),
-            _ => query.limit = Some(value.parse().map_err(not_a_number)?),
+            _ => {
+                let limit = value.parse().map_err(not_a_number)?;
+                // Of records there are no more than memory keeps.
+                if limit > MAX_ROWS && known.contains(&TABLE) {
+                    return Err(format!("{name}: {value} is more than {MAX_ROWS}"));
+                }
+                query.limit = Some(limit);
+            }
         }
     }
     Ok(query)

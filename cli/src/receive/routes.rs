@@ -10,12 +10,10 @@ use hyper::header::{ALLOW, HOST, HeaderMap, HeaderValue, LOCATION, ORIGIN};
 use hyper::http::request::Parts;
 use hyper::http::uri::Authority;
 use hyper::{Method, Request, Version};
-use serde::Serialize;
 use serde_json::json;
 use tokio::time::sleep;
 
 use super::faults::{Fault, Faults};
-use super::summary::Summary;
 use super::{Response, State, http, ingest, page, queries};
 
 const INGEST: &str = "/api/v1/ingest";
@@ -116,17 +114,25 @@ async fn route(state: &State, head: &Parts, body: &[u8]) -> Response {
     }
     match (head.method.as_str(), path) {
         ("GET", "/health") => http::json(200, &json!({ "status": "healthy" })),
-        ("GET", "/api/summary") => summary(state),
+        ("GET", "/api/summary") => queries::summary(state, &head.headers, query),
         ("GET", "/api/traffic") => queries::traffic(state, &head.headers, query),
         ("GET", "/api/endpoints") => queries::endpoints(state, &head.headers, query),
         ("GET", "/api/consumers") => queries::consumers(state, &head.headers, query),
         ("GET", "/api/records") => queries::records(state, &head.headers, query),
         ("GET", "/api/control") => http::json(200, &*state.faults()),
         ("POST", "/api/control") => control(state, body),
-        _ => match state.clear().await {
-            Ok(()) => http::json(200, &json!({ "message": "Records cleared" })),
-            Err(fault) => http::detail(503, fault),
-        },
+        _ => clear(state, query).await,
+    }
+}
+
+async fn clear(state: &State, query: &str) -> Response {
+    // Who sends a filter does not mean all of them.
+    if let Err(message) = queries::none(query) {
+        return http::detail(422, message);
+    }
+    match state.clear().await {
+        Ok(()) => http::json(200, &json!({ "message": "Records cleared" })),
+        Err(fault) => http::detail(503, fault),
     }
 }
 
@@ -181,26 +187,6 @@ fn is_local(host: &[u8]) -> bool {
         name.eq_ignore_ascii_case("localhost")
             || address.is_ok_and(|address| address.to_canonical().is_loopback())
     })
-}
-
-fn summary(state: &State) -> Response {
-    let store = state.store();
-    http::json(
-        200,
-        &Overview {
-            requests: state.requests.load(Ordering::Relaxed),
-            connections: state.connections.load(Ordering::Relaxed),
-            summary: Summary::of(&store),
-        },
-    )
-}
-
-#[derive(Serialize)]
-struct Overview<'a> {
-    requests: u64,
-    connections: u64,
-    #[serde(flatten)]
-    summary: Summary<'a>,
 }
 
 fn control(state: &State, body: &[u8]) -> Response {

@@ -1,8 +1,8 @@
-//! `--db`: what is kept across restarts, and what keeps it from being kept.
+//! `--db`: what is kept, across restarts and for how long.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use std::process::{Output, Stdio};
+use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
 
@@ -11,43 +11,65 @@ use serde_json::{Value, json};
 use crate::client::{Receiver, Request, batch, command, good, record};
 
 /// A folder with the path of a file that is to be made.
-struct Place {
+pub struct Place {
     folder: tempfile::TempDir,
 }
 
 impl Place {
-    fn new() -> Self {
+    pub fn new() -> Self {
         Self {
             folder: tempfile::tempdir().unwrap(),
         }
     }
 
-    fn file(&self) -> PathBuf {
+    pub fn file(&self) -> PathBuf {
         self.folder.path().join("records.db")
     }
 
-    fn with(&self, arguments: &[&str]) -> Receiver {
+    pub fn with(&self, arguments: &[&str]) -> Receiver {
         Receiver::with(&[&["--db", self.file().to_str().unwrap()], arguments].concat())
     }
 
-    fn receiver(&self) -> Receiver {
+    pub fn receiver(&self) -> Receiver {
         self.with(&[])
     }
 
     /// The records of the file, of which no receiver is using it.
-    fn count(&self) -> usize {
+    pub fn count(&self) -> usize {
         let file = rusqlite::Connection::open(self.file()).unwrap();
         let count = file.query_row("SELECT count(*) FROM records", [], |row| row.get(0));
         count.unwrap()
     }
 
+    /// What a pragma says of the file, of which no receiver is using it.
+    pub fn number(&self, pragma: &str) -> i64 {
+        let file = rusqlite::Connection::open(self.file()).unwrap();
+        let number = file.pragma_query_value(None, pragma, |row| row.get(0));
+        number.unwrap()
+    }
+
+    /// One whose standard error is kept.
+    pub fn receiver_that_is_heard(&self) -> Receiver {
+        let mut command = command();
+        command
+            .args(["--listen", "127.0.0.1:0", "--json", "--db"])
+            .arg(self.file());
+        Receiver::spawn(command.stderr(Stdio::piped()))
+    }
+
+    pub fn log(&self) -> PathBuf {
+        self.file().with_file_name("records.db-wal")
+    }
+
     /// What a receiver does that can't have the file.
-    fn refused(&self, text: &str) {
-        let output: Output = command()
-            .args(["--listen", "127.0.0.1:0", "--db"])
-            .arg(self.file())
-            .output()
-            .unwrap();
+    pub fn refused(&self, text: &str) {
+        let mut command = command();
+        command.args(["--listen", "127.0.0.1:0", "--db"]);
+        self.refuses(command.arg(self.file()), text);
+    }
+
+    pub fn refuses(&self, command: &mut Command, text: &str) {
+        let output = command.output().unwrap();
         let message = String::from_utf8(output.stderr).unwrap();
         assert_eq!(output.status.code(), Some(1), "{message}");
         assert!(output.stdout.is_empty());
@@ -61,14 +83,14 @@ impl Place {
 }
 
 #[cfg(unix)]
-fn stop(mut receiver: Receiver) {
+pub fn stop(mut receiver: Receiver) {
     let pid = receiver.child.id().to_string();
-    let sent = std::process::Command::new("kill").arg(&pid).status();
+    let sent = Command::new("kill").arg(&pid).status();
     assert!(sent.unwrap().success());
     assert!(receiver.child.wait().unwrap().success());
 }
 
-fn consumers(names: std::ops::Range<usize>) -> String {
+pub fn consumers(names: std::ops::Range<usize>) -> String {
     let named = |name: usize| record(json!({ "consumer": name.to_string() }));
     batch(&names.map(named).collect::<Vec<_>>())
 }
@@ -225,115 +247,8 @@ fn nobody_else_may_read_it_and_its_end_leaves_one_file() {
     assert_eq!(place.count(), 1);
 }
 
-/// The file may not grow beyond a limit, which is then raised.
-#[cfg(target_os = "linux")]
-#[test]
-fn a_full_disk() {
-    let place = Place::new();
-    let mut child = std::process::Command::new("sh");
-    // A limit of the process, in blocks of 512 bytes; without the signal it is an error of writing.
-    child
-        .args(["-c", "trap '' XFSZ; ulimit -S -f 400; exec \"$0\" \"$@\""])
-        .arg(env!("CARGO_BIN_EXE_malti"))
-        .args(["receive", "--listen", "127.0.0.1:0", "--json", "--db"])
-        .arg(place.file())
-        .stderr(Stdio::piped());
-    let mut receiver = Receiver::spawn(&mut child);
-    let mut stored = 0;
-    let refused = loop {
-        let answer = receiver.ingest(consumers(stored..stored + 100));
-        if answer.status != 200 {
-            break answer;
-        }
-        stored += 100;
-        assert!(stored < 100_000, "it never was full");
-    };
-    assert_eq!(refused.status, 503, "{}", refused.body);
-    assert!(
-        refused.body.contains("Failed to store telemetry: "),
-        "{}",
-        refused.body
-    );
-    let again = receiver.ingest(consumers(stored..stored + 100));
-    assert_eq!(again.status, 503, "{}", again.body);
-    assert_eq!(receiver.records().len(), stored);
-
-    let pid = receiver.child.id().to_string();
-    let raised = std::process::Command::new("prlimit")
-        .args(["--fsize=unlimited:", "--pid", &pid])
-        .status();
-    assert!(raised.unwrap().success());
-    assert_eq!(receiver.ingest(consumers(stored..stored + 100)).status, 200);
-    let all = receiver.records();
-    let stderr = receiver.child.stderr.take().unwrap();
-    stop(receiver);
-    let said = std::io::read_to_string(stderr).unwrap();
-    assert_eq!(said.lines().count(), 2, "{said}");
-    assert!(
-        said.contains("answered 503") && said.contains("can be written again"),
-        "{said}"
-    );
-    assert_eq!(place.receiver().records(), all);
-}
-
-#[cfg(unix)]
-#[test]
-fn a_file_that_is_taken_away() {
-    let place = Place::new();
-    let receiver = place.receiver();
-    assert_eq!(receiver.ingest(good()).status, 200);
-    let elsewhere = place.folder.path().join("elsewhere");
-    std::fs::rename(place.file(), &elsewhere).unwrap();
-    let answer = receiver.ingest(good());
-    assert_eq!(answer.status, 503);
-    assert!(answer.body.contains("moved or deleted"), "{}", answer.body);
-    std::fs::rename(&elsewhere, place.file()).unwrap();
-    assert_eq!(receiver.ingest(good()).status, 200);
-    drop(receiver);
-    assert_eq!(place.receiver().records().len(), 2);
-}
-
-#[test]
-fn one_receiver_at_a_time() {
-    let place = Place::new();
-    let receiver = place.receiver();
-    place.refused("another process has it open");
-    assert_eq!(receiver.ingest(good()).status, 200);
-    drop(receiver);
-    assert_eq!(place.receiver().records().len(), 1);
-}
-
-#[test]
-fn files_of_others() {
-    let place = Place::new();
-    let unchanged = |text: &str| {
-        let before = std::fs::read(place.file()).unwrap();
-        place.refused(text);
-        assert_eq!(std::fs::read(place.file()).unwrap(), before);
-    };
-    std::fs::write(
-        place.file(),
-        "not a database, but a text that is long enough to be read",
-    )
-    .unwrap();
-    unchanged("not a database");
-
-    std::fs::remove_file(place.file()).unwrap();
-    sql(&place.file(), "CREATE TABLE records (id INTEGER)");
-    unchanged("another program's database");
-
-    std::fs::remove_file(place.file()).unwrap();
-    stopped(&place);
-    sql(&place.file(), "PRAGMA user_version = 2");
-    unchanged("made by a newer malti");
-
-    std::fs::remove_file(place.file()).unwrap();
-    std::fs::create_dir(place.file()).unwrap();
-    place.refused("");
-}
-
 /// Makes a file of one record.
-fn stopped(place: &Place) {
+pub fn stopped(place: &Place) {
     let receiver = place.receiver();
     assert_eq!(receiver.ingest(good()).status, 200);
     drop(receiver);
@@ -341,25 +256,11 @@ fn stopped(place: &Place) {
     sql(&place.file(), "PRAGMA journal_mode = delete");
 }
 
-fn sql(file: &Path, statement: &str) {
+pub fn sql(file: &Path, statement: &str) {
     rusqlite::Connection::open(file)
         .unwrap()
         .execute_batch(statement)
         .unwrap();
-}
-
-#[test]
-fn a_damaged_file() {
-    let place = Place::new();
-    let receiver = place.receiver();
-    assert_eq!(receiver.ingest(consumers(0..2000)).status, 200);
-    drop(receiver);
-    sql(&place.file(), "PRAGMA journal_mode = delete");
-    let mut bytes = std::fs::read(place.file()).unwrap();
-    // All but the first page, which says what it is.
-    bytes[4096..].fill(0xa5);
-    std::fs::write(place.file(), bytes).unwrap();
-    place.refused("it is damaged");
 }
 
 #[test]

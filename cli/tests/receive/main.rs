@@ -8,5 +8,6 @@ mod control;
 mod database;
 mod ingest;
 mod process;
+mod storage;
 mod values;
 mod views;

@@ -77,12 +77,11 @@ fn records_can_be_selected_paged_and_cleared() {
             "{query}"
         );
     }
-    assert_eq!(
-        receiver
-            .send(&Request::new("DELETE", "/api/records"))
-            .status,
-        200
-    );
+    let delete = |path| receiver.send(&Request::new("DELETE", path));
+    // Who asks for some to be deleted would lose all.
+    delete("/api/records?service=a").detail(422, "service: unknown; there are none");
+    assert_eq!(receiver.records().len(), 5);
+    assert_eq!(delete("/api/records").status, 200);
     assert_eq!(receiver.records().len(), 0);
     assert_eq!(receiver.get("/api/summary").json()["records"], 0);
     assert_eq!(receiver.ingest(batch(&records)).status, 200);
@@ -275,9 +274,19 @@ fn tables_are_filtered_sorted_and_cut() {
         "consumers?limit=x",
         "records?range=1h",
         "records?status=9xx",
+        "summary?service=other",
     ] {
         assert_eq!(receiver.get(&format!("/api/{path}")).status, 422, "{path}");
     }
+    for path in ["/api/endpoints", "/api/consumers"] {
+        assert_eq!(receiver.get(&format!("{path}?limit=1000")).status, 200);
+        let more = receiver.get(&format!("{path}?limit=1001"));
+        more.detail(422, "limit: 1001 is more than 1000");
+    }
+    assert_eq!(receiver.get("/api/records?limit=1001").status, 200);
+    receiver
+        .get("/api/summary?limit=1")
+        .detail(422, "limit: unknown; there are none");
 }
 
 #[test]
@@ -288,6 +297,7 @@ fn what_has_not_changed_is_not_sent_again() {
         "endpoints?sort=p50",
         "consumers",
         "records?limit=1",
+        "summary",
     ] {
         let request = Request::new("GET", &format!("/api/{path}"));
         // A slot may end between the two: then they differ, and the next two do not.

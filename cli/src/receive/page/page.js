@@ -30,6 +30,12 @@ function write(element, text) {
   if (element.textContent !== text) element.textContent = text
 }
 
+/** A name may be longer than what is seen of it; the rest is told where one points at it. */
+function writeName(element, name) {
+  write(element, name)
+  attribute(element, 'title', name)
+}
+
 function attribute(element, name, value) {
   if (value === null) element.removeAttribute(name)
   else if (element.getAttribute(name) !== value) element.setAttribute(name, value)
@@ -491,6 +497,15 @@ const text = (show, title, sort, kind) => ({
   kind,
   fill: (cell, row) => write(cell, show(row)),
 })
+/** A text of any length, of which the cell shows some lines. */
+const long = (show, title, kind = '') => ({
+  title,
+  kind,
+  fill(cell, row) {
+    if (!cell.firstChild) cell.append(make('bdi', { class: 'name' }))
+    writeName(cell.firstChild, show(row))
+  },
+})
 const number = (title, sort, show, kind = '') => text(show, title, sort, `number ${kind}`)
 const share = (title, sort, key, tone, kind = '') => ({
   title,
@@ -686,7 +701,7 @@ const name = (title, parts, chosen, click) => ({
     if (!button.firstChild) {
       button.append(...parts.map(([tag, kind]) => make(tag, { class: kind })))
     }
-    for (const [place, [, , show]] of parts.entries()) write(button.children[place], show(row))
+    for (const [place, [, , show]] of parts.entries()) writeName(button.children[place], show(row))
     attribute(button, 'aria-pressed', String(chosen(row)))
     attribute(cell.parentElement, 'class', chosen(row) ? 'chosen' : '')
   },
@@ -702,8 +717,8 @@ const tables = {
         'Endpoint',
         [
           ['span', 'method', (row) => row.method],
-          ['bdi', 'mono', (row) => row.endpoint],
-          ['bdi', 'service', (row) => row.service],
+          ['bdi', 'name mono', (row) => row.endpoint],
+          ['bdi', 'name service', (row) => row.service],
         ],
         sameEndpoint,
         chooseEndpoint,
@@ -721,7 +736,7 @@ const tables = {
   consumers: new Listing('consumers', 'consumer', ({ consumer }) => consumer, [
     name(
       'Consumer',
-      [['bdi', '', (row) => row.consumer || '(none)']],
+      [['bdi', 'name', (row) => row.consumer || '(none)']],
       (row) => row.consumer === view.consumer,
       chooseConsumer,
     ),
@@ -744,12 +759,12 @@ const records = new Table('records', (row) => row.id, [
     },
   },
   text((row) => row.method, 'Method', null, 'optional'),
-  text((row) => row.endpoint, 'Endpoint', null, 'text path'),
+  long((row) => row.endpoint, 'Endpoint', 'path'),
   number('Took', null, (row) => duration(row.response_time)),
-  text((row) => row.consumer, 'Consumer', null, 'text'),
-  text((row) => row.service, 'Service', null, 'text optional'),
-  text((row) => row.node ?? '', 'Node', null, 'text optional'),
-  text((row) => row.context ?? '', 'Context', null, 'text optional'),
+  long((row) => row.consumer, 'Consumer'),
+  long((row) => row.service, 'Service', 'optional'),
+  long((row) => row.node ?? '', 'Node', 'optional'),
+  long((row) => row.context ?? '', 'Context', 'optional'),
 ])
 
 // --------------------------------------------------------------------------------- Everything else
@@ -824,10 +839,12 @@ function showFilters(chart) {
     const hadFocus = list.contains(document.activeElement)
     list.replaceChildren(
       ...chosen.map(([label, without]) => {
+        const name = make('bdi', { class: 'name' })
+        writeName(name, label)
         const button = make(
           'button',
           { type: 'button', 'aria-label': `No longer only ${label}` },
-          make('bdi', {}, label),
+          name,
         )
         button.addEventListener('click', () => look(without))
         return make('li', {}, button)
