@@ -21,7 +21,7 @@ const readLengths = []
 let native
 let prepared = {}
 let logger
-let pulling
+let pulling = false
 const said = new Set()
 
 function library() {
@@ -60,7 +60,8 @@ function take(settings) {
     logger = given
     // Asked once before init, the core keeps its lines for us.
     pullLog()
-    pulling ??= setInterval(pullLog, LOG_EVERY_MS).unref()
+    if (!pulling) setInterval(pullLog, LOG_EVERY_MS).unref()
+    pulling = true
   }
   const status = library().init(texts)
   client.settled = true

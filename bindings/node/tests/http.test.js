@@ -72,7 +72,10 @@ async function pipelined(port, targets, got) {
   socket.write(targets.map((target) => `GET ${target} HTTP/1.1\r\nHost: a\r\n\r\n`).join(''))
   let back = ''
   socket.on('data', (data) => (back += data))
-  await until(() => `what is awaited; there is ${back}`, () => got(back))
+  await until(
+    () => `what is awaited; there is ${back}`,
+    () => got(back),
+  )
   socket.destroy()
 }
 

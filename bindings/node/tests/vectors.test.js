@@ -84,7 +84,7 @@ function text(value) {
     const parts = value.map(text)
     return parts.includes(undefined) ? undefined : parts.join('')
   }
-  return value.repeat && value.repeat[0].repeat(value.repeat[1])
+  return value.repeat?.[0].repeat(value.repeat[1])
 }
 
 test('records', async () => {
