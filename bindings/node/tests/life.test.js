@@ -67,6 +67,23 @@ test('a worker that alone has used the client delivers at its end', async (t) =>
   assert.equal((await server.records()).length, 1)
 })
 
+test('a flush delivers what other threads have recorded', async (t) => {
+  const server = await receiver(t)
+  const worker = `${PROGRAM} require('node:worker_threads').parentPort.postMessage('recorded'); setInterval(() => {}, 1000)`
+  const program = `
+    const malti = require('libmalti')
+    const { Worker } = require('node:worker_threads')
+    const worker = new Worker(${JSON.stringify(worker)}, { eval: true })
+    worker.once('message', async () => {
+      const delivered = await malti.flush(60_000)
+      console.log(delivered, malti.stats().sent)
+      worker.terminate()
+    })`
+  const app = run(t, process.execPath, ['-e', program], { ...server.env, MALTI_BATCH_INTERVAL: '3600' })
+  assert.equal(await app.line(), 'true 1')
+  assert.deepEqual(await app.end(), { status: 0, signal: null, errors: '' })
+})
+
 test('what a logger of a terminated worker can not be told is on standard error', async (t) => {
   const worker = `
     const malti = require('libmalti')
