@@ -5,6 +5,8 @@ const { isMainThread } = require('node:worker_threads')
 const { load } = require('./native.js')
 
 const OK = 0
+/** What the functions that record give back; any other value is a status. */
+const KEPT = undefined
 const DISABLED = 2
 const TIMED_OUT = -6
 /** How often a flush looks, in milliseconds: at first, and at most. */
@@ -137,8 +139,8 @@ function begun() {
 function record(method, endpoint, status, responseTimeUs, consumer, context) {
   if (!client.recording && !begun()) return false
   // An argument that is not given costs less than one that is undefined.
-  if (context === undefined) return native.record(method, endpoint, status, responseTimeUs, consumer) === OK
-  return native.record(method, endpoint, status, responseTimeUs, consumer, context) === OK
+  if (context === undefined) return native.record(method, endpoint, status, responseTimeUs, consumer) === KEPT
+  return native.record(method, endpoint, status, responseTimeUs, consumer, context) === KEPT
 }
 
 /**
@@ -163,7 +165,7 @@ function recordRequest(method, endpoint, status, us, consumer, context, rawHeade
     const query = mark < 0 ? undefined : target.slice(mark + 1)
     const headers = readOf(rawHeaders)
     const code = native.recordRequest(method, endpoint, status, us, consumer, context, headers, query, peer)
-    return code === OK
+    return code === KEPT
   } catch (error) {
     lost(error)
     return false

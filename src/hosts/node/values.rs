@@ -157,7 +157,13 @@ fn bytes(read: Read, env: Env, value: Value, name: &str, takes: &str) -> Outcome
 }
 
 pub(super) fn whole(env: Env, value: Value, name: &str) -> Outcome<String> {
-    let bytes = bytes(napi::napi_get_value_string_utf8, env, value, name, "a string")?;
+    let bytes = bytes(
+        napi::napi_get_value_string_utf8,
+        env,
+        value,
+        name,
+        "a string",
+    )?;
     // Node replaces what is no UTF-8 itself.
     Ok(String::from_utf8_lossy(&bytes).into_owned())
 }
