@@ -190,15 +190,16 @@ function lost(error) {
   fault('a request was not recorded', error)
 }
 
-const patterns = new Map()
+/** Of each dialect the patterns that were asked for, and what they are in normal form. */
+const patterns = {}
 
 /** A pattern in normal form; each is asked for once. */
 function normalize(dialect, pattern) {
-  const key = `${dialect} ${pattern}`
-  let normal = patterns.get(key)
+  const known = (patterns[dialect] ??= new Map())
+  let normal = known.get(pattern)
   if (normal === undefined) {
     normal = library().normalizeRoute(dialect, pattern)
-    patterns.set(key, normal)
+    known.set(pattern, normal)
   }
   return normal
 }
