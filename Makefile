@@ -101,6 +101,7 @@ lint: $(NOX) $(CARGO_DENY) ## format, lints, docs, licences, types, shell
 	$(CARGO_DENY) --all-features --locked check --hide-inclusion-graph licenses bans sources
 	@echo 'cargo deny: advisories not checked, their database is no package of a registry'
 	@$(PYTHON) .ci/go.py
+	@$(PYTHON) .ci/js.py
 	@$(NOX) --session lint docs
 
 .PHONY: docs

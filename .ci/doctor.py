@@ -14,7 +14,7 @@ TOOLS = [
     ("c++", ["--version"], "the C++ checks of the header", False),
     ("clang", ["--version"], "the header checks by a second compiler", False),
     ("go", ["version"], "tests of the Go binding", False),
-    ("node", ["--version"], "tests of the Node binding", False),
+    ("node", ["--version"], "lint of JavaScript, tests of the Node binding", False),
     ("chromium", ["--version"], "tests of the receiver's page, make screenshots", False),
     ("rustup", ["--version"], "make cross, wheels, dist", False),
     ("valgrind", ["--version"], "callgrind in make bench, memcheck in make test-all", False),

@@ -1,7 +1,7 @@
 """The Node part of the tests: npm packages by lock file, then node's own runner.
 
-The long tests install every platform's packages, and run all on other versions of Node, on Bun and
-on Deno. `node.py` alone installs what the conformance suite needs.
+The long tests install every platform's packages and Next.js, and run all on other versions of Node,
+on Bun and on Deno. `node.py` alone installs what the conformance suite needs.
 """
 
 import hashlib
@@ -20,6 +20,7 @@ TESTS = ROOT / "bindings" / "node" / "tests"
 # Programs for the long tests alone: they are large.
 RUNTIMES = TESTS / "runtimes"
 ARM64 = RUNTIMES / "arm64"
+NEXT = TESTS / "next"
 # TypeScript, and what looks at a package's shape.
 TYPES = TESTS / "types"
 REPORTS = ROOT / ".tools" / "reports"
@@ -35,8 +36,8 @@ OTHERS = {
     "Bun": ["@oven/bun-linux-x64/bin/bun", "test", f"--timeout={TEST_TIMEOUT_MS}"],
     "Deno": ["@deno/linux-x64-glibc/deno", "test", "--allow-all", "--no-check"],
 }
-# They start their runtimes themselves.
-ALONE = ("install.test.js", "types.test.js")
+# They start what they need themselves.
+ALONE = ("install.test.js", "next.test.js", "types.test.js")
 
 
 def lacking() -> str:
@@ -70,7 +71,7 @@ def run(tally: Tally, long: bool) -> None:
     if what := lacking():
         tally.missing("the Node binding", what)
         return
-    folders = [TESTS, TYPES, RUNTIMES, ARM64] if long else [TESTS, TYPES]
+    folders = [TESTS, TYPES, RUNTIMES, ARM64, NEXT] if long else [TESTS, TYPES]
     for folder in folders:
         if problem := install(folder):
             tally.fail(f"npm ci in {folder.relative_to(ROOT)}", problem)

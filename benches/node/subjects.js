@@ -51,8 +51,7 @@ async function counted() {
 
 const prometheus = {
   'express-prom-bundle': () => ({
-    express: (app) =>
-      app.use(require('express-prom-bundle')({ includeMethod: true, includePath: true })),
+    express: (app) => app.use(require('express-prom-bundle')({ includeMethod: true, includePath: true })),
     delivered: counted,
   }),
   'fastify-metrics': () => ({

@@ -399,7 +399,9 @@ impl Buffer {
 
     /// Wakes the sender.
     pub(crate) fn wake(&self) {
-        self.notify(&mut self.central());
+        self.central().woken = true;
+        // Without the lock, or the sender would wait for it as soon as it is awake, and be woken once more.
+        self.work.notify_all();
     }
 
     pub(crate) fn notify(&self, central: &mut Central) {

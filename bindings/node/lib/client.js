@@ -5,6 +5,8 @@ const { isMainThread } = require('node:worker_threads')
 const { load } = require('./native.js')
 
 const OK = 0
+/** What the functions that record give back; any other value is a status. */
+const KEPT = undefined
 const DISABLED = 2
 const TIMED_OUT = -6
 /** How often a flush looks, in milliseconds: at first, and at most. */
@@ -21,7 +23,7 @@ const readLengths = []
 let native
 let prepared = {}
 let logger
-let pulling
+let pulling = false
 const said = new Set()
 
 function library() {
@@ -60,7 +62,8 @@ function take(settings) {
     logger = given
     // Asked once before init, the core keeps its lines for us.
     pullLog()
-    pulling ??= setInterval(pullLog, LOG_EVERY_MS).unref()
+    if (!pulling) setInterval(pullLog, LOG_EVERY_MS).unref()
+    pulling = true
   }
   const status = library().init(texts)
   client.settled = true
@@ -136,8 +139,8 @@ function begun() {
 function record(method, endpoint, status, responseTimeUs, consumer, context) {
   if (!client.recording && !begun()) return false
   // An argument that is not given costs less than one that is undefined.
-  if (context === undefined) return native.record(method, endpoint, status, responseTimeUs, consumer) === OK
-  return native.record(method, endpoint, status, responseTimeUs, consumer, context) === OK
+  if (context === undefined) return native.record(method, endpoint, status, responseTimeUs, consumer) === KEPT
+  return native.record(method, endpoint, status, responseTimeUs, consumer, context) === KEPT
 }
 
 /**
@@ -162,7 +165,7 @@ function recordRequest(method, endpoint, status, us, consumer, context, rawHeade
     const query = mark < 0 ? undefined : target.slice(mark + 1)
     const headers = readOf(rawHeaders)
     const code = native.recordRequest(method, endpoint, status, us, consumer, context, headers, query, peer)
-    return code === OK
+    return code === KEPT
   } catch (error) {
     lost(error)
     return false
@@ -187,15 +190,16 @@ function lost(error) {
   fault('a request was not recorded', error)
 }
 
-const patterns = new Map()
+/** Of each dialect the patterns that were asked for, and what they are in normal form. */
+const patterns = {}
 
 /** A pattern in normal form; each is asked for once. */
 function normalize(dialect, pattern) {
-  const key = `${dialect} ${pattern}`
-  let normal = patterns.get(key)
+  const known = (patterns[dialect] ??= new Map())
+  let normal = known.get(pattern)
   if (normal === undefined) {
     normal = library().normalizeRoute(dialect, pattern)
-    patterns.set(key, normal)
+    known.set(pattern, normal)
   }
   return normal
 }
@@ -236,7 +240,14 @@ function duration(timeoutMs) {
  * status 13 otherwise.
  */
 async function flush(timeoutMs = 5000) {
-  return settle(duration(timeoutMs))
+  const limit = duration(timeoutMs)
+  try {
+    // Other threads may have recorded where this one has not.
+    library()
+  } catch {
+    return true
+  }
+  return settle(limit)
 }
 
 /** Delivers, then stops the client; `init` starts it again. False: not all was confirmed in time. */

@@ -9,6 +9,8 @@ const CLIENT_GONE = 499
 const SERVER_ERROR = 500
 /** What fails at a connection that its client resets. On Deno a file's error has no other mark. */
 const CONNECTION_CALL = /^(read|write|shutdown)/
+/** By the codes of errors that have a status other than 400. */
+const REFUSALS = { ERR_HTTP_REQUEST_TIMEOUT: 408, HPE_CHUNK_EXTENSIONS_OVERFLOW: 413 }
 /** HTTP/2's code for a stream that its client does not want any more. */
 const CANCEL = 8
 
@@ -31,6 +33,12 @@ function hasLeft({ socket }, res) {
 /** The same of an HTTP/2 stream, or of its session, which breaks with all of its streams. */
 function hasLeftStream(stream, session) {
   return stream.rstCode === CANCEL || (session?.destroyed && stream.errored?.syscall !== undefined)
+}
+
+/** What Node itself answers, beside the response, to a request that it can't read to its end. */
+function refusal({ errored }) {
+  const code = errored?.code
+  return REFUSALS[code] ?? (code?.startsWith?.('HPE_') ? 400 : undefined)
 }
 
 /** A value of the application's as text; what is nothing, or has no text, is absent. */
@@ -142,14 +150,23 @@ class Exchange {
     const stream = this.#stream
     // Node lets a response that was destroyed end as if it were whole, but leaves it its connection.
     const destroyed = stream === undefined && res.socket?.destroyed === true
-    if (stream ? stream.rstCode === 0 : res.writableFinished && !destroyed) return sentStatus(res, stream)
+    const whole = stream ? stream.rstCode === 0 && !stream.aborted : res.writableFinished && !destroyed
+    if (whole) return sentStatus(res, stream)
     // Of an answer that never had its turn nothing went out, complete or not.
     const unsent = this.#waiting !== undefined && res.socket === null
-    if (!(stream ? hasLeftStream(stream, this.#session) : hasLeft(this.#req, res))) {
-      // The server broke it off, or a stand-in for a connection has no notion of it.
-      return res.writableEnded && !stream && !destroyed && !unsent ? sentStatus(res) : SERVER_ERROR
+    const unanswered = this.#unanswered()
+    if (unanswered !== undefined) {
+      return (stream ?? res).headersSent && !unsent ? sentStatus(res, stream) : unanswered
     }
-    return (stream ?? res).headersSent && !unsent ? sentStatus(res, stream) : CLIENT_GONE
+    // The server broke it off, or a stand-in for a connection has no notion of it.
+    return res.writableEnded && !stream && !destroyed && !unsent ? sentStatus(res) : SERVER_ERROR
+  }
+
+  /** The status that a client without an answer has for itself to thank. Undefined: the server was at fault. */
+  #unanswered() {
+    const stream = this.#stream
+    if (stream ? hasLeftStream(stream, this.#session) : hasLeft(this.#req, this.#res)) return CLIENT_GONE
+    return stream ? undefined : refusal(this.#req.socket)
   }
 }
 

@@ -29,7 +29,10 @@ function groupEnd(source, start) {
 
 /** Express 4: the path that path-to-regexp 0.1 has made a regular expression of. */
 function unmade(source, names) {
-  const body = source.replace(/^\^/, '').replace(/\\\/\?\(\?=\\\/\|\$\)$/, '').replace(/\\\/\?\$$/, '')
+  const body = source
+    .replace(/^\^/, '')
+    .replace(/\\\/\?\(\?=\\\/\|\$\)$/, '')
+    .replace(/\\\/\?\$$/, '')
   let path = ''
   for (let at = 0; at < body.length; at++) {
     const char = body[at]

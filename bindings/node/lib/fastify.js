@@ -10,8 +10,7 @@ function malti(fastify, settings, done) {
   if (!fastify.hasRequestDecorator('malti')) fastify.decorateRequest('malti', null)
 
   fastify.addHook('onRequest', (request, reply, next) => {
-    const route = () =>
-      request.is404 ? undefined : normalize('fastify', request.routeOptions.url ?? '/')
+    const route = () => (request.is404 ? undefined : normalize('fastify', request.routeOptions.url ?? '/'))
     const exchange = follow(request.raw, reply.raw, route)
     request.malti = request.raw.malti
     if (exchange === null) next()

@@ -14,14 +14,21 @@ function elf(cpu, libc) {
   u64(HEADERS, 32)
   bytes.writeUInt16LE(56, 54)
   bytes.writeUInt16LE(2, 56)
-  for (const [index, [type, offset, length]] of [[1, 0, bytes.length], [2, DYNAMIC, 3 * 16]].entries()) {
+  for (const [index, [type, offset, length]] of [
+    [1, 0, bytes.length],
+    [2, DYNAMIC, 3 * 16],
+  ].entries()) {
     const at = HEADERS + index * 56
     bytes.writeUInt32LE(type, at)
     u64(offset, at + 8)
     u64(BASE + offset, at + 16)
     u64(length, at + 32)
   }
-  for (const [index, [tag, value]] of [[1, 1], [5, BASE + STRINGS], [0, 0]].entries()) {
+  for (const [index, [tag, value]] of [
+    [1, 1],
+    [5, BASE + STRINGS],
+    [0, 0],
+  ].entries()) {
     u64(tag, DYNAMIC + index * 16)
     u64(value, DYNAMIC + index * 16 + 8)
   }

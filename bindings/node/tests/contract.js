@@ -89,7 +89,14 @@ async function ends({ server, port, news }) {
   assert.equal(brief((await news(server, 1))[0]), 'GET /stream 200 anonymous')
 
   const before = waiting
-  await leave(port, '/waits', until(() => '/waits to begin', () => waiting > before))
+  await leave(
+    port,
+    '/waits',
+    until(
+      () => '/waits to begin',
+      () => waiting > before,
+    ),
+  )
   assert.equal(brief((await news(server, 1))[0]), 'GET /waits 499 anonymous')
 
   const request = http.get({ host: '127.0.0.1', port, path: '/breaks', agent: false })

@@ -63,7 +63,10 @@ test('lines go to a logger', async (t) => {
     console.log(JSON.stringify(lines))`
   const app = run(t, process.execPath, ['-e', program])
   const lines = JSON.parse(await app.line())
-  assert.ok(lines.some((line) => line.startsWith('warn service_name is not set')), lines)
+  assert.ok(
+    lines.some((line) => line.startsWith('warn service_name is not set')),
+    lines,
+  )
   assert.deepEqual(await app.end(), { status: 0, signal: null, errors: '' })
 })
 
@@ -76,10 +79,7 @@ test('init, record, flush, stats, shutdown', async (t) => {
   assert.throws(() => malti.record('GET', '/', '200', 1), TypeError)
   assert.equal(await malti.flush(60_000), true)
   const [{ method, endpoint, status, consumer, context }] = await server.records()
-  assert.deepEqual(
-    [method, endpoint, status, consumer, context],
-    ['GET', '/a/{b}', 200, 'alice', 'note'],
-  )
+  assert.deepEqual([method, endpoint, status, consumer, context], ['GET', '/a/{b}', 200, 'alice', 'note'])
   const { recorded, sent, filtered } = malti.stats()
   assert.deepEqual([recorded, sent, filtered], [1, 1, 1])
   assert.equal(await malti.shutdown(60_000), true)

@@ -57,7 +57,10 @@ for (const name of ['express', 'express-5.1', 'express-4']) {
   app.use(/\/rx\/(\d+)/, orders)
   app.get(['/l1/:p', '/l2/:q'], fine)
   app.get(/^\/re\/(\d+)$/, fine)
-  app.route('/only/:x').get(fine).all((req, res) => res.status(405).end())
+  app
+    .route('/only/:x')
+    .get(fine)
+    .all((req, res) => res.status(405).end())
   app.use('/hidden/:c', (req, res, next) => express.Router().use('/:d', orders)(req, res, next))
   app.get('/late', (req, res) => {
     app.use('/late/:mount', orders)

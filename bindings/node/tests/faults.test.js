@@ -17,7 +17,11 @@ function account(row, recorded, records, { dropped = 0, killed = 0 } = {}) {
   const twice = records.length - arrived.size
   const unaccounted = recorded - arrived.size - dropped - killed
   const counts = { recorded, delivered: arrived.size, twice, dropped, killed, unaccounted }
-  console.log(`${row}: ${Object.entries(counts).map((pair) => pair.reverse().join(' ')).join(', ')}`)
+  console.log(
+    `${row}: ${Object.entries(counts)
+      .map((pair) => pair.reverse().join(' '))
+      .join(', ')}`,
+  )
   assert.deepEqual([twice, unaccounted], [0, 0], row)
 }
 
@@ -32,8 +36,13 @@ const SERVERS = {
   },
   hanging: async (t) => {
     const sockets = []
-    const port = await listening(t, net.createServer((socket) => sockets.push(socket.on('error', () => {}))))
-    t.after(() => sockets.forEach((socket) => socket.destroy()))
+    const port = await listening(
+      t,
+      net.createServer((socket) => sockets.push(socket.on('error', () => {}))),
+    )
+    t.after(() => {
+      for (const socket of sockets) socket.destroy()
+    })
     return faulty(port)
   },
 }

@@ -67,7 +67,7 @@ function run(owner, command, args, env = {}, cwd = __dirname) {
     /** All lines that are still to come. */
     rest: async () => {
       const rest = []
-      for (let next; !(next = await lines.next()).done;) rest.push(next.value)
+      for (let next; !(next = await lines.next()).done; ) rest.push(next.value)
       return rest.join('\n')
     },
     /** { status, signal, errors } */

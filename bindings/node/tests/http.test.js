@@ -72,7 +72,10 @@ async function pipelined(port, targets, got) {
   socket.write(targets.map((target) => `GET ${target} HTTP/1.1\r\nHost: a\r\n\r\n`).join(''))
   let back = ''
   socket.on('data', (data) => (back += data))
-  await until(() => `what is awaited; there is ${back}`, () => got(back))
+  await until(
+    () => `what is awaited; there is ${back}`,
+    () => got(back),
+  )
   socket.destroy()
 }
 
@@ -130,6 +133,38 @@ test('an answer that the server breaks off is 500', async () => {
   ])
 })
 
+test('a request that Node cannot read to its end has the status of its answer', async () => {
+  const serve = async (settings) => {
+    const app = http.createServer(settings, (req, res) => {
+      if (req.url === '/begun') res.writeHead(202).flushHeaders()
+      req.on('error', () => {}).resume()
+    })
+    return listening(owner, malti.instrument(app))
+  }
+  const fast = await serve({})
+  const slow = await serve({ requestTimeout: 100, headersTimeout: 100, connectionsCheckingInterval: 10 })
+  const requests = [
+    [fast, '/begun', 'no chunk'],
+    [fast, '/chunk', 'no chunk'],
+    [slow, '/slow', ''],
+  ]
+  // Deno has no limit of that.
+  if (!('Deno' in globalThis)) requests.push([fast, '/extension', `1;${'e'.repeat(20_000)}`])
+  for (const [port, target, body] of requests) {
+    const socket = net.connect(port, '127.0.0.1').on('error', () => {})
+    socket.write(`POST ${target} HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n`)
+    if (target === '/begun') await once(socket, 'data')
+    if (body) socket.write(`${body}\r\n`)
+    socket.resume()
+    await new Promise((resolve) => socket.once('close', resolve))
+  }
+  const expected = [202, 400, 408, 413].slice(0, requests.length)
+  assert.deepEqual(
+    (await news(requests.length)).map(({ endpoint, status }) => [endpoint, status]),
+    requests.map(([, target], at) => [target, expected[at]]),
+  )
+})
+
 test('what the application says reaches its own request, across timers and promises', async () => {
   const app = http.createServer(async (req, res) => {
     await wait(Math.random() * 20)
@@ -173,13 +208,14 @@ test('HTTP/2, and a stream that its client cancels', async () => {
   assert.deepEqual(records.map(brief), ['GET /h2/done 200 two', 'GET /h2/left 499 anonymous'])
 })
 
-test('HTTP/2: a connection that its client resets, and a file that is not there', async () => {
+test('HTTP/2: a connection that its client or the server breaks off, and a file that is not there', async () => {
   const app = http2.createServer((req, res) => {
     if (req.url === '/file') fs.createReadStream('/nowhere').on('error', (error) => res.destroy(error))
+    else if (req.url === '/session') req.stream.session.destroy()
     else if (req.url === '/begun') res.write('a')
   })
   const port = await listening(owner, malti.instrument(app))
-  for (const target of ['/file', '/begun', '/waits']) {
+  for (const target of ['/file', '/session', '/begun', '/waits']) {
     const socket = net.connect(port, '127.0.0.1')
     const client = http2.connect(`http://127.0.0.1:${port}`, { createConnection: () => socket })
     client.on('error', () => {})
@@ -187,11 +223,12 @@ test('HTTP/2: a connection that its client resets, and a file that is not there'
     const stream = client.request({ ':path': target }).on('error', () => {})
     await got
     if (target === '/begun') await once(stream, 'response')
-    if (target === '/file') await new Promise((resolve) => stream.once('close', resolve))
+    if (target === '/file' || target === '/session') await new Promise((resolve) => stream.once('close', resolve))
     socket.resetAndDestroy()
   }
-  assert.deepEqual((await news(3)).map(brief), [
+  assert.deepEqual((await news(4)).map(brief), [
     'GET /file 500 anonymous',
+    'GET /session 500 anonymous',
     'GET /begun 200 anonymous',
     'GET /waits 499 anonymous',
   ])

@@ -30,7 +30,7 @@ function route(controller, name, decorators, parameters, handler) {
   prototype[name] = (...values) => handler(...values)
   const descriptor = Object.getOwnPropertyDescriptor(prototype, name)
   for (const decorate of decorators) decorate(prototype, name, descriptor)
-  parameters.forEach((decorate, index) => decorate(prototype, name, index))
+  for (const [index, decorate] of parameters.entries()) decorate(prototype, name, index)
 }
 
 const fine = () => 'fine'

@@ -19,7 +19,10 @@ function release() {
   const folder = fs.mkdtempSync(path.join(os.tmpdir(), 'libmalti-'))
   owner.after(() => fs.rmSync(folder, { recursive: true, force: true }))
   packed(folder)
-  archive = path.join(folder, fs.readdirSync(folder).find((name) => name.startsWith('libmalti-')))
+  archive = path.join(
+    folder,
+    fs.readdirSync(folder).find((name) => name.startsWith('libmalti-')),
+  )
   return archive
 }
 

@@ -52,7 +52,7 @@ test('consumers and contexts', async () => {
     const asked = bytes(query)
     const [record] = await written(config, () => {
       const code = native.recordRequest('GET', '/', 200, 1, state, null, list, asked, peer)
-      assert.equal(code, 0, name)
+      assert.equal(code, undefined, name)
     })
     // What a record can't hold is cleaned away on its further way, which record.json is about.
     const cleaned = (text) => text.replace(/[<[]/g, '(').replace(/[>\]]/g, ')').slice(0, 500)
@@ -84,7 +84,7 @@ function text(value) {
     const parts = value.map(text)
     return parts.includes(undefined) ? undefined : parts.join('')
   }
-  return value.repeat && value.repeat[0].repeat(value.repeat[1])
+  return value.repeat?.[0].repeat(value.repeat[1])
 }
 
 test('records', async () => {
@@ -104,7 +104,7 @@ test('records', async () => {
     for (const { name, fields, expect_status } of given) {
       const { method = '', endpoint = '', status, response_time_us, consumer, context } = fields
       const code = native.record(method, endpoint, status, response_time_us, consumer, context)
-      assert.equal(code, { INVALID_ARGUMENT: -1, IGNORED: 1 }[expect_status] ?? 0, name)
+      assert.equal(code, { INVALID_ARGUMENT: -1, IGNORED: 1 }[expect_status], name)
     }
   })
   const kept = given.filter((one) => one.expect)
@@ -136,7 +136,7 @@ test('arguments of the wrong type are named', () => {
   assert.throws(() => request([1, 2], ''), { message: 'headers is an array of strings, not a number' })
   assert.throws(() => request(['x-user-id', 1], ''), { name: 'TypeError' })
   assert.throws(() => request([], 3), { message: 'query is a string, not a number' })
-  assert.equal(request(undefined, undefined), 0)
+  assert.equal(request(undefined, undefined), undefined)
   assert.equal(native.record('GET', '/', 200.5, 1), -1)
   assert.equal(native.record('GET', '/', NaN, NaN), -1)
   assert.equal(native.shutdown(60_000), 0)

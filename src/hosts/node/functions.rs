@@ -1,6 +1,7 @@
 //! The functions that JavaScript calls.
 
 use std::ffi::CStr;
+use std::ptr;
 use std::time::Duration;
 
 use napi_sys as napi;
@@ -61,17 +62,26 @@ unsafe extern "C" fn init(env: Env, info: Info) -> Value {
     })
 }
 
-/// `record(method, endpoint, status, microseconds, consumer, context) -> status`
+/// What a call that records gives back: undefined where the record is kept, which costs nothing to make, else a status.
+#[inline(always)]
+fn kept(env: Env, code: i32) -> Outcome<Value> {
+    match code {
+        status::MALTI_OK => Ok(ptr::null_mut()),
+        other => int(env, other),
+    }
+}
+
+/// `record(method, endpoint, status, microseconds, consumer, context) -> undefined or status`
 unsafe extern "C" fn record(env: Env, info: Info) -> Value {
     answer(env, info, |call: &Call<'_, 6>| {
         let mut rooms = [const { Text::new() }; 4];
         let record = fields(call, &mut rooms)?;
-        int(env, capi::submit(|| Ok(record)))
+        kept(env, capi::submit(|| Ok(record)))
     })
 }
 
-/// `recordRequest(method, endpoint, status, microseconds, consumer, context, headers, query, peer) -> status`: the
-/// consumer and context are what the application said; where it said nothing the rest is asked who called.
+/// `recordRequest(method, endpoint, status, microseconds, consumer, context, headers, query, peer) -> undefined or
+/// status`: the consumer and context are what the application said; where it said nothing the rest is asked who called.
 unsafe extern "C" fn record_request(env: Env, info: Info) -> Value {
     answer(env, info, |call: &Call<'_, 9>| {
         let mut rooms = [const { Text::new() }; 4];
@@ -88,7 +98,7 @@ unsafe extern "C" fn record_request(env: Env, info: Info) -> Value {
             &call.query(7)?,
             call.optional(8, "peer", &mut room)?,
         );
-        int(env, code)
+        kept(env, code)
     })
 }
 

@@ -135,50 +135,40 @@ pub(super) fn mistyped(env: Env, value: Value, name: &str, takes: &str) -> Fault
     }
 }
 
-/// A whole text, of any length.
-pub(super) fn whole(env: Env, value: Value, name: &str) -> Outcome<String> {
+type Read = unsafe fn(Env, Value, *mut c_char, usize, *mut usize) -> napi::napi_status;
+
+/// A whole text, of any length, as `read` gives it.
+fn bytes(read: Read, env: Env, value: Value, name: &str, takes: &str) -> Outcome<Vec<u8>> {
     let mut len = 0;
     // SAFETY: a value of the environment that calls; without a buffer only its length is told. Then there is room for
     // that and a NUL.
     unsafe {
-        match napi::napi_get_value_string_utf8(env, value, ptr::null_mut(), 0, &mut len) {
-            Status::napi_ok => {}
-            Status::napi_string_expected => return Err(mistyped(env, value, name, "a string")),
-            _ => return Err(Fault::Refused),
-        }
-        let mut bytes = vec![0_u8; len + 1];
-        done(napi::napi_get_value_string_utf8(
-            env,
-            value,
-            bytes.as_mut_ptr().cast(),
-            bytes.len(),
-            &mut len,
-        ))?;
-        bytes.truncate(len);
-        // Node replaces what is no UTF-8 itself.
-        Ok(String::from_utf8_lossy(&bytes).into_owned())
-    }
-}
-
-/// The bytes of a text whose characters each stand for one, as Node gives headers and targets.
-pub(super) fn latin1(env: Env, value: Value, name: &str, takes: &str) -> Outcome<Vec<u8>> {
-    let mut len = 0;
-    // SAFETY: as in `whole`.
-    unsafe {
-        match napi::napi_get_value_string_latin1(env, value, ptr::null_mut(), 0, &mut len) {
+        match read(env, value, ptr::null_mut(), 0, &mut len) {
             Status::napi_ok => {}
             Status::napi_string_expected => return Err(mistyped(env, value, name, takes)),
             _ => return Err(Fault::Refused),
         }
         let mut bytes = vec![0_u8; len + 1];
-        done(napi::napi_get_value_string_latin1(
-            env,
-            value,
-            bytes.as_mut_ptr().cast(),
-            bytes.len(),
-            &mut len,
-        ))?;
+        let size = bytes.len();
+        done(read(env, value, bytes.as_mut_ptr().cast(), size, &mut len))?;
         bytes.truncate(len);
         Ok(bytes)
     }
+}
+
+pub(super) fn whole(env: Env, value: Value, name: &str) -> Outcome<String> {
+    let bytes = bytes(
+        napi::napi_get_value_string_utf8,
+        env,
+        value,
+        name,
+        "a string",
+    )?;
+    // Node replaces what is no UTF-8 itself.
+    Ok(String::from_utf8_lossy(&bytes).into_owned())
+}
+
+/// The bytes of a text whose characters each stand for one, as Node gives headers and targets.
+pub(super) fn latin1(env: Env, value: Value, name: &str, takes: &str) -> Outcome<Vec<u8>> {
+    bytes(napi::napi_get_value_string_latin1, env, value, name, takes)
 }

@@ -71,9 +71,7 @@ async function main() {
   if (!BARE) await server.register(malti)
   // The application's own error handler.
   server.ext('onPreResponse', ({ response }, h) =>
-    response.isBoom && response.output.statusCode === 500
-      ? h.response(response.message).code(500)
-      : h.continue,
+    response.isBoom && response.output.statusCode === 500 ? h.response(response.message).code(500) : h.continue,
   )
   routes()
   await server.register(tenants, { routes: { prefix: '/tenants/{tenant}' } })

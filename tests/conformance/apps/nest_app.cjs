@@ -9,8 +9,7 @@ const { NestFactory } = require('@nestjs/core')
 const libmalti = require('libmalti')
 const { BARE, serve, wait, chunks, broken } = require('./serving.cjs')
 
-const { Body, Controller, Delete, Get, HttpCode, HttpException, Module, Param, Post, Query, Req, Res } =
-  common
+const { Body, Controller, Delete, Get, HttpCode, HttpException, Module, Param, Post, Query, Req, Res } = common
 
 const FASTIFY = process.env.NEST === 'fastify'
 
@@ -21,7 +20,7 @@ function route(controller, name, decorators, parameters, handler) {
   prototype[name] = (...values) => handler(...values)
   const descriptor = Object.getOwnPropertyDescriptor(prototype, name)
   for (const decorate of decorators) decorate(prototype, name, descriptor)
-  parameters.forEach((decorate, index) => decorate(prototype, name, index))
+  for (const [index, decorate] of parameters.entries()) decorate(prototype, name, index)
 }
 
 class Root {}
@@ -48,9 +47,7 @@ route(Root, 'whoNull', [Get('/who-null')], [], () => {
   libmalti.setConsumer(null)
   return 'who-null'
 })
-route(Root, 'code', [Get('/code/:code')], [Param('code'), Res()], (code, res) =>
-  res.status(Number(code)).send(''),
-)
+route(Root, 'code', [Get('/code/:code')], [Param('code'), Res()], (code, res) => res.status(Number(code)).send(''))
 route(Root, 'renamed', [Get('/renamed')], [], () => {
   libmalti.setEndpoint('/custom/{x}')
   return 'renamed'
