@@ -31,9 +31,9 @@ adds is its request less that of the bare application, measured before it and af
 Sentry instrument FastAPI in the whole process, so theirs are beside bare applications in other
 processes. What OpenTelemetry, apitally and Sentry send goes nowhere, which is in their favour. One
 call: percentiles by the clock, less what the clock takes; memory that the process grew by for each
-of 10,000 records that wait; instructions of the recording thread by callgrind, the difference of
-two run lengths. Threads share 16,000 calls, and the GIL; the loop around the calls is counted too.
-Prometheus keeps sums, not records.
+of 10,000 records that wait behind as many; instructions of the recording thread by callgrind, the
+difference of two run lengths. Threads share 16,000 calls, and the GIL; the loop around the calls is
+counted too. Prometheus keeps sums, not records.
 """
 OF_FRAMEWORKS = """
 What one line more adds to a request, in each framework, on the thread that serves it: with the
