@@ -1,6 +1,5 @@
 """Measures whether a record costs more as threads, endpoints, consumers or waiting records grow."""
 
-import signal
 import sys
 
 from part import Part
@@ -35,27 +34,30 @@ def found(kind: str) -> dict[str, list[float]]:
     return {name: [one[name][0] for one in rounds] for name in rounds[0]}
 
 
+def grow(part: Part, kind: str) -> None:
+    text, counts = KINDS[kind]
+    figures = found(kind)
+    by = {n: (figures[f"ours_{n}"], figures[f"F_{n}"]) for n in counts}
+    part.head(text, "malti_record", "F", "in units of F")
+    for n, (ours, reference) in by.items():
+        ratio = spread([a / b for a, b in zip(ours, reference)])
+        part.cells(f"{n:,}", amount(ours, NS), amount(reference, NS), ratio)
+    fewest, most = by[counts[0]][0], by[counts[-1]][0]
+    growth = spread([last / first for first, last in zip(fewest, most)])
+    part.cells("most to fewest", "", "", growth)
+    lines = {
+        name: [[n, *point(by[n][i])] for n in counts]
+        for i, name in enumerate(("malti_record", "F"))
+    }
+    title = f"CPU time of a record, by {text}"
+    part.plot(f"growth-{kind}", title, lines=lines, x=text, y="ns of CPU time", log="x")
+
+
 def main() -> int:
-    # Also then the programs that run must end.
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit("bench: ended by a signal"))
-    part = Part("growth", METHOD, 22, 10, 12, 12, 12, 12)
-    for kind, (text, counts) in KINDS.items():
-        with part.trying():
-            figures = found(kind)
-            by = {n: (figures[f"ours_{n}"], figures[f"F_{n}"]) for n in counts}
-            part.head(text, "malti_record", "F", "in units of F")
-            for n, (ours, reference) in by.items():
-                ratio = spread([a / b for a, b in zip(ours, reference)])
-                part.cells(f"{n:,}", amount(ours, NS), amount(reference, NS), ratio)
-            fewest, most = by[counts[0]][0], by[counts[-1]][0]
-            growth = spread([last / first for first, last in zip(fewest, most)])
-            part.cells("most to fewest", "", "", growth)
-            lines = {
-                name: [[n, *point(by[n][i])] for n in counts]
-                for i, name in enumerate(("malti_record", "F"))
-            }
-            title = f"CPU time of a record, by {text}"
-            part.plot(f"growth-{kind}", title, lines=lines, x=text, y="ns", log="x")
+    with Part("growth", METHOD, 22, 10, 12, 12, 12, 12) as part:
+        for kind in KINDS:
+            with part.trying():
+                grow(part, kind)
     return part.close()
 
 

@@ -6,11 +6,12 @@ import json
 import os
 import re
 import shutil
-import signal
 import subprocess
 import sys
 import tempfile
+from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from statistics import median
 
@@ -18,22 +19,22 @@ import bench_go
 import go
 import node
 from bench_node import hub
-from part import Part, first_line
+from part import Part
 from programs import BENCHES, Failure, environment, receiver
 from table import amount, point, spread
 
 METHOD = """
 A real server in a process of its own, in which one route answers with a little JSON, is asked by
 wrk over loopback on 16 connections as fast as it answers, for two seconds at a time; the subjects
-take turns, there and back, twice. Requests per second beside those of the bare server, pair by
-pair; the 99th percentile as wrk saw it; CPU time of the server's whole process for each request,
+take turns, there and back, three times. Requests per second beside those of the bare server, pair
+by pair; the 99th percentile as wrk saw it; CPU time of the server's whole process for each request,
 its sending included; the most memory that it had; and what had been delivered at the end, of the
 requests that wrk counted. The load, the receiver and the server share the machine's processors, so
 this says how they get on together, and it is the noisiest of all tables: it is reported, and no
 target hangs on it.
 """
 SECONDS = 2
-ROUNDS = 2
+ROUNDS = 3
 CONNECTIONS = 16
 PYTHON_PEERS = (
     "malti-telemetry 1.0.4",
@@ -58,6 +59,8 @@ class Server:
     rates: list[float] = field(default_factory=list)
     p99: list[float] = field(default_factory=list)
     cpu: list[float] = field(default_factory=list)
+    # Why it is not measured any more.
+    problem: Failure | None = None
 
     def line(self) -> str:
         assert self.process.stdout is not None
@@ -109,8 +112,16 @@ class Server:
             return ""
         # Requests that wrk gave up when its time was over are answered, but not counted.
         if self.name == "libmalti" and count < self.asked:
-            raise Failure(f"{count} of {self.asked} records were delivered")
+            self.problem = Failure(f"{count} of {self.asked} records were delivered")
         return f"{min(count / self.asked, 1):.1%} of {self.asked:,}"
+
+    def trying(self, work: Callable[[], object]) -> None:
+        """One that does not serve leaves the others."""
+        try:
+            if not self.problem:
+                work()
+        except (Failure, OSError, ValueError) as problem:
+            self.problem = Failure(f"{self.name}: {problem}")
 
 
 def start(stack: contextlib.ExitStack, url: str, name: str, command: list[str]) -> Server:
@@ -125,8 +136,12 @@ def start(stack: contextlib.ExitStack, url: str, name: str, command: list[str]) 
     )
     stack.callback(process.kill)
     server = Server(name, process)
-    server.port = int(server.line())
-    server.load(1, counts=False)
+
+    def warm() -> None:
+        server.port = int(server.line())
+        server.load(1, counts=False)
+
+    server.trying(warm)
     return server
 
 
@@ -135,60 +150,86 @@ def measured(part: Part, url: str, title: str, command: list[str], names: list[s
         servers = [start(stack, url, name, command) for name in names]
         for _ in range(ROUNDS):
             for server in (*servers, *reversed(servers)):
-                server.load(SECONDS)
+                server.trying(partial(server.load, SECONDS))
         bare = servers[0]
+        if bare.problem:
+            raise bare.problem
         part.head(title, "requests/s", "of bare (95 %)", "p99", "CPU", "memory", "delivered")
         bars = {}
         for server in servers:
-            ratios = [with_it / alone for with_it, alone in zip(server.rates, bare.rates)]
-            bars[server.name] = point(ratios)
-            part.cells(
-                server.name,
-                f"{median(server.rates):,.0f}",
-                "" if server is bare else spread(ratios),
-                amount(server.p99, (1e6, "ms")),
-                amount(server.cpu, (1e3, "µs")),
-                f"{server.peak() / 2**20:.0f} MiB",
-                "" if server is bare else server.delivered(),
-            )
+            if server.problem:
+                part.cells(server.name, "not measured", "", "", "", "", "")
+            else:
+                ratios = [with_it / alone for with_it, alone in zip(server.rates, bare.rates)]
+                bars[server.name] = point(ratios)
+                part.cells(
+                    server.name,
+                    f"{median(server.rates):,.0f}",
+                    "" if server is bare else spread(ratios),
+                    amount(server.p99, (1e6, "ms")),
+                    amount(server.cpu, (1e3, "µs")),
+                    f"{server.peak() / 2**20:.0f} MiB",
+                    "" if server is bare else server.delivered(),
+                )
+            if server.problem:
+                part.failed(f"{title}: {server.problem}")
     slug = re.sub(r"\W+", "-", title.lower())
-    text = f"{title}: requests a second, of the bare server's"
-    part.plot(f"load-{slug}", text, bars=bars, y="of the bare server's")
+    text = f"{title}: requests a second beside the bare server's"
+    of_bare = "of those of the bare server"
+    part.plot(f"load-{slug}", text, bars=bars, y=of_bare, more_is_better=True)
+
+
+def python(part: Part, url: str) -> None:
+    for name in ("fastapi", "uvicorn"):
+        part.versions[name] = importlib.metadata.version(name)
+    script = str(BENCHES / "python" / "serve.py")
+    names = ["bare", "libmalti", *PYTHON_PEERS]
+    measured(part, url, "FastAPI, uvicorn", [sys.executable, script], names)
+
+
+def javascript(part: Part, url: str) -> None:
+    if problem := node.lacking():
+        raise Failure(f"Express and Fastify: {problem} is missing")
+    if problem := node.install(BENCHES / "node"):
+        raise Failure(problem)
+    script = str(BENCHES / "node" / "serve.js")
+    for framework, prometheus in (
+        ("Express 5", "express-prom-bundle"),
+        ("Fastify 5", "fastify-metrics"),
+    ):
+        names = ["bare", "libmalti", "apitally", prometheus, "opentelemetry"]
+        with part.trying():
+            measured(part, url, framework, ["node", script, framework], names)
+
+
+def golang(part: Part, url: str) -> None:
+    if problem := go.lacking():
+        raise Failure(f"net/http: {problem} is missing")
+    with tempfile.TemporaryDirectory() as folder:
+        program = bench_go.built(Path(folder))
+        measured(part, url, "net/http", [program, "serve"], ["bare", "libmalti", "otelhttp"])
 
 
 def main() -> int:
-    # Also then the programs that run must end.
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit("bench: ended by a signal"))
-    if not shutil.which("wrk"):
-        sys.exit("bench: wrk is missing (packages.txt)")
     # What would come first on the path is not to be measured.
     os.environ.pop("PYTHONPATH", None)
-    part = Part("load", METHOD, 36, 12, 24, 10, 10, 10)
-    part.versions = {"wrk": first_line("wrk", "-v").partition("[")[0].strip() or "4"}
-    for name in ("fastapi", "uvicorn"):
-        part.versions[name] = importlib.metadata.version(name)
-    with receiver() as url, hub() as address, tempfile.TemporaryDirectory() as folder:
-        os.environ["APITALLY_HUB_BASE_URL"] = address
-        script = str(BENCHES / "python" / "serve.py")
-        with part.trying():
-            names = ["bare", "libmalti", *PYTHON_PEERS]
-            measured(part, url, "FastAPI, uvicorn", [sys.executable, script], names)
-        with part.trying():
-            if problem := node.lacking() or node.install(BENCHES / "node"):
-                raise Failure(problem)
-            script = str(BENCHES / "node" / "serve.js")
-            for framework, prometheus in (
-                ("Express 5", "express-prom-bundle"),
-                ("Fastify 5", "fastify-metrics"),
-            ):
-                names = ["bare", "libmalti", "apitally", prometheus, "opentelemetry"]
-                measured(part, url, framework, ["node", script, framework], names)
-        with part.trying():
-            if problem := go.lacking():
-                raise Failure(f"{problem} is missing")
-            program = bench_go.built(Path(folder))
-            measured(part, url, "net/http", [program, "serve"], ["bare", "libmalti", "otelhttp"])
+    with Part("load", METHOD, 36, 12, 24, 10, 10, 10) as part:
+        if not shutil.which("wrk"):
+            raise Failure("wrk is missing (packages.txt)")
+        part.versions = {"wrk": wrk_version()}
+        with receiver() as url, hub() as address:
+            os.environ["APITALLY_HUB_BASE_URL"] = address
+            for servers in (python, javascript, golang):
+                with part.trying():
+                    servers(part, url)
     return part.close()
+
+
+def wrk_version() -> str:
+    """It says it with the status of a failure."""
+    done = subprocess.run(["wrk", "-v"], capture_output=True, text=True)
+    found = re.search(r"\d+(\.\d+)+", done.stdout)
+    return found[0] if found else ""
 
 
 if __name__ == "__main__":

@@ -14,7 +14,6 @@ all of whose CPU time counts, so that of its sending too.
 import contextlib
 import json
 import os
-import signal
 import socket
 import subprocess
 import sys
@@ -25,10 +24,11 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from statistics import median
 
+import callgrind
 import node
-from part import COLUMNS, Measure, Part, first_line
-from programs import BENCHES, Failure, environment, receiver, run
-from table import MS, NS, US, Row, amount, claim, point
+from part import COLUMNS, Part, first_line
+from programs import BENCHES, Failure, environment, nobody, receiver, run
+from table import BYTES, MS, NS, US, Row, amount, claim, point, spread
 
 METHOD = """
 Each subject serves the same application in a process of its own; requests come over loopback, on 16
@@ -36,8 +36,12 @@ connections that stay open, 800 at a time. A request costs what CPU time its who
 the sending included, and what is added to it is that less the bare server's in the same turn:
 subjects take turns, there and back, and each of 30 turns gives a pair. apitally sends to a hub on
 the same machine, OpenTelemetry's exporter only counts, and what the middlewares for Prometheus have
-counted nobody fetches, which is in their favour. A call of record and a span, of 20 times 2,000
-each, are timed by the clock in one process, there and back.
+counted nobody fetches, which is in their favour. A call of record, a span and an observation, of 20
+times 2,000 each, are timed by the clock in one process, there and back. One call: percentiles of 20
+times 2,000, less what the clock takes; memory that the process has grown by, after a collection of
+garbage, for each of 200,000 that wait; instructions of the recording thread by callgrind, the
+difference of two run lengths of compiled code. Worker threads: CPU time of the whole process, the
+sending included, while they record at once. Prometheus keeps sums, not records.
 """
 FOLDER = BENCHES / "node"
 TURNS = 30
@@ -58,7 +62,18 @@ PEERS = {
     "hapi 21": (),
     "node:http": (),
 }
+# Of what is served, the first ones must be.
+OURS = 2
 THREAD = ", thread"
+RECORDERS = ("libmalti", "OpenTelemetry span", "prom-client histogram")
+THREADS = (1, 2, 4, 8)
+PROCESSES = 3
+# What waits is kept, and lost in the end.
+ROOM = {"buffer_size": 500_000, "buffer_bytes": 100_000_000, "shutdown_timeout": 0.1}
+# For callgrind: no two runs lay out their tables alike by chance, and all threads but ours rest.
+STEADY = ("--hash-seed=1", "--random-seed=1", "--single-threaded")
+# Calls of which the first ones were compiled.
+COUNTED = (20_000, 60_000)
 REQUEST = "\r\n".join(
     (
         "GET /users/7 HTTP/1.1",
@@ -78,26 +93,63 @@ Figures = dict[str, list[float]]
 
 
 def versions() -> dict[str, str]:
-    wanted: dict[str, str] = json.loads((FOLDER / "package.json").read_text())["dependencies"]
+    package = json.loads((FOLDER / "package.json").read_text())
+    wanted: dict[str, str] = {**package["dependencies"], **package["optionalDependencies"]}
     peers = {name: text for name, text in wanted.items() if not text.startswith(("file:", "npm:"))}
     return {"node": first_line("node", "--version"), **peers}
 
 
-def figures(url: str, script: str) -> Figures:
-    found: Figures = json.loads(run(["node", str(FOLDER / script)], url))
-    if not all(found.values()):
+def figures(url: str, script: str, *arguments: str, **settings: object) -> Figures:
+    command = ["node", "--expose-gc", str(FOLDER / script), *arguments]
+    found: Figures = json.loads(run(command, url, settings=settings))
+    if not found or not all(found.values()):
         raise Failure(f"{script} gave no figures")
     return found
 
 
-def record(url: str) -> Iterator[Row]:
-    found = figures(url, "record.js")
-    yield claim("record", NS, found["ours"], "OpenTelemetry span", found["theirs"], 1 / 12)
-    yield claim("record", NS, found["ours"], "prom-client histogram", found["prometheus"], 1)
-    for permille in (500, 990, 999):
-        ours, theirs = (found[f"{name}_{permille}"] for name in ("ours", "theirs"))
-        what = f"p{permille / 10:g} of one call"
-        yield claim(what, NS, ours, "OpenTelemetry span", theirs)
+def record(found: Figures) -> Iterator[Row]:
+    for name, most in (("OpenTelemetry span", 1 / 12), ("prom-client histogram", 1)):
+        if name in found:
+            yield claim("record", NS, found["libmalti"], name, found[name], most)
+        else:
+            yield Row("record", "", f"{name}: not installed", "")
+
+
+def calls(part: Part, found: Figures) -> None:
+    """One call by each: times, memory, instructions."""
+    part.head("one call of record", "p50", "p99", "p99.9", "memory, waiting", "instructions")
+    for name in RECORDERS:
+        if name in found:
+            times = [amount(found[f"{name}_{permille}"], NS) for permille in (500, 990, 999)]
+            part.cells(name, *times, memory(name), instructions(name))
+
+
+def memory(name: str) -> str:
+    if name.startswith("prom-client"):  # it keeps sums, not records
+        return ""
+    with nobody() as url:
+        runs = [figures(url, "record.js", "memory", name, **ROOM) for _ in range(PROCESSES)]
+    return amount([bytes_ for one in runs for bytes_ in one["bytes"]], BYTES)
+
+
+def instructions(name: str) -> str:
+    if callgrind.missing():
+        return ""
+    # Code that is compiled while it runs.
+    options = "--smc-check=all-non-file"
+    command = ["node", *STEADY, str(FOLDER / "record.js"), "count", name]
+    own, _ = callgrind.per_call(lambda count: [*command, str(count)], options, calls=COUNTED)
+    return f"{own:,.0f}"
+
+
+def threads(part: Part, url: str) -> None:
+    found = figures(url, "threads.js")
+    part.head("CPU per record", "1 worker", *(f"{n} workers" for n in THREADS[1:]), "8 to 1")
+    for name in RECORDERS:
+        if f"{name}_1" in found:
+            by = {count: found[f"{name}_{count}"] for count in THREADS}
+            ratio = spread([last / first for first, last in zip(by[1], by[8])])
+            part.cells(name, *(amount(by[count], NS) for count in THREADS), ratio)
 
 
 def delay(url: str) -> Iterator[Row]:
@@ -213,11 +265,15 @@ class Serving:
             raise Failure(f"{self.name}: {delivered} of {self.asked} were delivered")
 
 
-def served(url: str, framework: str, subjects: tuple[str, ...]) -> Figures:
-    """What a request costs the process and its thread, turn by turn."""
+def served(part: Part, url: str, framework: str, subjects: tuple[str, ...]) -> Figures:
+    """What a request costs the process and its thread, turn by turn. A peer that does not serve
+    leaves the others."""
     found: Figures = {}
     with contextlib.ExitStack() as stack:
-        serving = {subject: Serving(stack, url, framework, subject) for subject in subjects}
+        serving = {name: Serving(stack, url, framework, name) for name in subjects[:OURS]}
+        for name in subjects[OURS:]:
+            with part.trying():
+                serving[name] = Serving(stack, url, framework, name)
         for _ in range(TURNS):
             there = {subject: one.cost() for subject, one in serving.items()}
             for subject, one in reversed(list(serving.items())):
@@ -234,51 +290,65 @@ def added(found: Figures, subject: str, of: str = "") -> list[float]:
 
 
 def measured(part: Part, url: str, chosen: tuple[str, ...]) -> None:
-    part.head(*COLUMNS)
     bars: dict[str, list[float]] = {}
-
-    def framework(name: str) -> Iterator[Row]:
-        found = served(url, name, ("bare", "libmalti", *PEERS[name]))
-        for subject in ("libmalti", *PEERS[name]):
-            costs, own = added(found, subject), added(found, subject, THREAD)
-            apart.append((f"{name}, {subject}", amount(own, US), amount(costs, US)))
-            bars[f"{name}, {subject}"] = point([cost / 1000 for cost in costs])
-        ours = added(found, "libmalti")
-        for peer in PEERS[name]:
-            yield claim(f"request, {name}", US, ours, peer, added(found, peer), 1)
-        add, bare = median(ours), median(found["bare"])
-        lines.append((name, f"{add / 1000:.1f} µs", f"{bare / 1000:.1f} µs", f"{add / bare:.0%}"))
-
     lines: list[tuple[str, ...]] = []
     apart: list[tuple[str, ...]] = []
-    all_of_them: dict[str, Measure] = {"record": partial(record, url), "delay": partial(delay, url)}
-    all_of_them |= {name: partial(framework, name) for name in PEERS}
-    part.each(one for name, one in all_of_them.items() if name.lower().startswith(chosen))
-    part.head("one line more, per request", "adds", "to", "")
-    for line in lines:
-        part.cells(*line)
-    part.head("added to a request", "its thread", "whole process")
-    for line in apart:
-        part.cells(*line)
-    part.plot("node-request", "Node: what a request costs more", bars=bars, y="µs")
+
+    def framework(name: str) -> Iterator[Row]:
+        found = served(part, url, name, ("bare", "libmalti", *PEERS[name]))
+        for subject in ("libmalti", *PEERS[name]):
+            if subject in found:
+                costs, own = added(found, subject), added(found, subject, THREAD)
+                apart.append((f"{name}, {subject}", amount(own, US), amount(costs, US)))
+                bars[f"{name}, {subject}"] = point([cost / 1000 for cost in costs])
+        ours = added(found, "libmalti")
+        add, bare = median(ours), median(found["bare"])
+        lines.append((name, f"{add / 1000:.1f} µs", f"{bare / 1000:.1f} µs", f"{add / bare:.0%}"))
+        for peer in PEERS[name]:
+            if peer in found:
+                yield claim(f"request, {name}", US, ours, peer, added(found, peer), 1)
+            else:
+                yield Row(f"request, {name}", "", f"{peer}: not measured", "")
+
+    wanted = [name for name in ("record", "delay", *PEERS) if name.lower().startswith(chosen)]
+    part.head(*COLUMNS)
+    times: Figures = {}
+    if "record" in wanted:
+        with part.trying():
+            times = figures(url, "record.js", "times")
+        part.each([partial(record, times)] if times else [])
+    if "delay" in wanted:
+        part.each([partial(delay, url)])
+    part.each(partial(framework, name) for name in wanted if name in PEERS)
+    if "record" in wanted:
+        for measure in (partial(calls, part, times), partial(threads, part, url)):
+            with part.trying():
+                measure()
+    if bars:
+        part.head("one line more, per request", "adds", "to", "")
+        for line in lines:
+            part.cells(*line)
+        part.head("added to a request", "its thread", "whole process")
+        for line in apart:
+            part.cells(*line)
+        title = "Node: what a request costs the whole process more"
+        part.plot("node-request", title, bars=bars, y="µs of CPU time")
     if Hub.taken == 0 and bars.keys() & {"Express 5, apitally", "Fastify 5, apitally"}:
         part.failed("apitally sent nothing")
 
 
 def main() -> int:
-    # Also then the programs that run must end.
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit("bench-node: ended by a signal"))
-    if problem := node.lacking():
-        sys.exit(f"bench-node: {problem} is missing")
-    if problem := node.install(FOLDER):
-        sys.exit(problem)
     chosen = tuple(name.lower() for name in sys.argv[1:])
-    with hub() as address, receiver() as url:
-        os.environ["APITALLY_HUB_BASE_URL"] = address
-        # What is chosen is not what the page shows.
-        part = Part("node-chosen" if chosen else "node", METHOD, *WIDTHS)
+    # What is chosen is not what the page shows.
+    with Part("node-chosen" if chosen else "node", METHOD, *WIDTHS) as part:
+        if problem := node.lacking():
+            raise Failure(f"{problem} is missing")
+        if problem := node.install(FOLDER):
+            raise Failure(problem)
         part.versions = versions()
-        measured(part, url, chosen or ("",))
+        with hub() as address, receiver() as url:
+            os.environ["APITALLY_HUB_BASE_URL"] = address
+            measured(part, url, chosen or ("",))
     return part.close()
 
 

@@ -8,7 +8,6 @@ quarter.
 
 import argparse
 import json
-import os
 import sys
 from dataclasses import dataclass
 
@@ -48,8 +47,6 @@ def of_record() -> list[Count]:
 
 def of_request() -> list[Count]:
     worker = str(BENCHES / "python" / "worker.py")
-    # Else no two runs lay out their dictionaries alike.
-    os.environ["PYTHONHASHSEED"] = "0"
 
     def per_request(subject: str) -> tuple[float, float]:
         return callgrind.per_call(

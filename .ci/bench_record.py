@@ -1,7 +1,6 @@
 """Measures what a record costs hosts in C and in Rust, in time, memory and instructions."""
 
 import re
-import signal
 import sys
 import tempfile
 from collections.abc import Iterator
@@ -191,7 +190,9 @@ def rust_threads(part: Part, program: Path, url: str) -> None:
         text: [[n, *point(found[f"{name}_{n}"])] for n in THREADS] for name, text in NAMES.items()
     }
     title = "CPU time of a record while threads record at once"
-    part.plot("record-threads", title, lines=lines, x="threads", y="ns", log="xy")
+    part.plot(
+        "record-threads", title, lines=lines, x="threads that record", y="ns of CPU time", log="xy"
+    )
 
 
 def rust_rest(part: Part, program: Path, url: str) -> None:
@@ -226,12 +227,9 @@ def versions() -> dict[str, str]:
 
 
 def main() -> int:
-    # Also then the programs that run must end.
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit("bench: ended by a signal"))
-    part = Part("record", METHOD, 28, 14, 30, 22, 9)
-    part.versions = versions()
-    part.head(*COLUMNS)
-    with receiver() as url:
+    with Part("record", METHOD, 28, 14, 30, 22, 9) as part, receiver() as url:
+        part.versions = versions()
+        part.head(*COLUMNS)
         program = compiled("record")
         of_calls = (c_calls, trouble, durable, idle)
         part.each(partial(one, program, url) for one in of_calls)

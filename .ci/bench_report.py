@@ -1,6 +1,11 @@
-"""Makes docs/benchmarks.md and its plots of what the parts of the bench found last."""
+"""Makes docs/benchmarks.md and its plots of what the parts of the bench found last.
+
+What a part found stands beside the plots, so that the page can be made anew in every checkout, also
+where only some parts were measured.
+"""
 
 import importlib
+import itertools
 import json
 import sys
 import textwrap
@@ -14,8 +19,26 @@ from programs import BUILT, ROOT
 
 # It has no types that a check could read where it is not installed.
 pyplot: Any = importlib.import_module("matplotlib.pyplot")
-# The same figures give the same bytes; text stays text.
-STYLE = {"svg.hashsalt": "libmalti", "svg.fonttype": "none", "font.size": 9}
+INK, PAPER = "#24292f", "#ffffff"
+OURS, THEIRS = "#1f6feb", "#8b949e"
+OTHERS = (THEIRS, "#e69f00", "#009e73", "#cc79a7", "#56b4e9")
+MARKERS = "os^Dv"
+COLOURED = ("text.color", "axes.edgecolor", "axes.labelcolor", "xtick.color", "ytick.color")
+# The same figures give the same bytes; text stays text, in whatever sans-serif is there.
+STYLE = {
+    "svg.hashsalt": "libmalti",
+    "svg.fonttype": "none",
+    "font.size": 9,
+    "figure.facecolor": PAPER,
+    "axes.facecolor": PAPER,
+    **dict.fromkeys(COLOURED, INK),
+}
+# A page that is dark has a picture that is.
+DARK = f"""<style>@media (prefers-color-scheme: dark) {{
+ [style*="fill: {PAPER}"] {{ fill: #0d1117 !important }}
+ [style*="fill: {INK}"] {{ fill: #e6edf3 !important }}
+ [style*="stroke: {INK}"] {{ stroke: #e6edf3 !important }}
+}}</style>"""
 
 PAGE = ROOT / "docs" / "benchmarks.md"
 PLOTS = ROOT / "docs" / "benchmarks"
@@ -47,7 +70,8 @@ every figure below comes from such a run. It installs the peers, pinned by the l
 measures all in turn on one machine. `make bench PART="record growth"` measures those parts alone
 ({parts}) and leaves the rest of the page as it was; each part says when it was measured. `make
 bench-quick` counts instructions only; CI runs it, and it fails where a record or a request takes 5
-% more than `benches/baseline.json` says.
+% more than `benches/baseline.json` says. The figures as JSON, and what each plot is drawn of, are
+in [benchmarks](benchmarks).
 
 A ratio is the median of the ratios of what was measured together, with its 95 % interval by
 bootstrap. A target holds only if the whole interval does. A figure counts only if every record was
@@ -70,12 +94,16 @@ def table(columns: list[str], rows: list[list[str]]) -> list[str]:
 
 
 def target_row(found: dict[str, Found], part: str, what: str, baseline: str) -> list[str]:
-    for row in found.get(part, {"rows": []})["rows"]:
-        if row["what"] == what and row["baseline"].startswith(baseline) and row["target"]:
-            verdict = "met" if row["met"] else "**missed**"
-            cells = [row[name] for name in ("figure", "baseline", "ratio", "target")]
-            return [f"{PARTS[part].partition(':')[0]}: {what}", *cells, verdict]
-    return [f"{PARTS[part].partition(':')[0]}: {what}", "not measured", "", "", "", ""]
+    name = f"{PARTS[part].partition(':')[0]}: {what}"
+    for grid in found.get(part, {"grids": []})["grids"]:
+        for cells in grid["rows"] if grid["columns"] == list(COLUMNS) else []:
+            if cells[0] == what and cells[2].startswith(baseline) and cells[-1]:
+                return [name, *cells[1:-1], emphasised(cells[-1])]
+    return [name, "not measured", "", "", "", ""]
+
+
+def emphasised(verdict: str) -> str:
+    return "**missed**" if verdict == "missed" else verdict
 
 
 def targets(found: dict[str, Found]) -> list[str]:
@@ -113,42 +141,73 @@ def whiskers(points: Iterable[list[float]]) -> tuple[list[float], list[list[floa
     return [middle for middle, *_ in all_points], [below, above]
 
 
-def draw(plot: Found, path: Path) -> None:
-    height = 0.8 + 0.25 * len(plot["bars"]) if "bars" in plot else 3
-    figure, axes = pyplot.subplots(figsize=(7, height), layout="constrained")
-    if "bars" in plot:
-        bars = dict(sorted(plot["bars"].items(), key=lambda bar: -bar[1][0]))
-        medians, errors = whiskers(bars.values())
-        colours = ["#1f6feb" if "libmalti" in name else "#8b949e" for name in bars]
-        axes.barh(list(bars), medians, xerr=errors, color=colours, error_kw={"linewidth": 1})
-        axes.set_xlabel(plot["y"])
-        axes.set_xlim(left=0)
+def number(value: float) -> str:
+    return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.3g}"
+
+
+def draw_bars(plot: Found, axes: Any) -> None:
+    # The best one on top.
+    bars = dict(sorted(plot["bars"].items(), key=lambda bar: bar[1][0]))
+    if not plot.get("more_is_better"):
+        bars = dict(reversed(bars.items()))
+    medians, errors = whiskers(bars.values())
+    colours = [OURS if "libmalti" in name else THEIRS for name in bars]
+    drawn = axes.barh(list(bars), medians, xerr=errors, color=colours, ecolor=INK)
+    axes.bar_label(drawn, [number(middle) for middle in medians], padding=3)
+    axes.set_xlabel(plot["y"])
+    axes.set_xlim(left=0)
+    axes.margins(x=0.1)
+
+
+def draw_lines(plot: Found, axes: Any) -> None:
+    others = iter(OTHERS)
+    for (name, points), marker in zip(plot["lines"].items(), itertools.cycle(MARKERS)):
+        xs = [x for x, *_ in points]
+        medians, errors = whiskers([point[1:] for point in points])
+        ours = name in ("libmalti", "malti_record")
+        looks = {"color": OURS if ours else next(others), "marker": marker, "markersize": 4}
+        axes.errorbar(xs, medians, yerr=errors, capsize=2, label=name, **looks)
+    if "x" in plot["log"]:
+        axes.set_xscale("log")
+        axes.set_xticks(xs, [f"{x:,}" for x in xs], minor=False)
+        axes.minorticks_off()
+    if "y" in plot["log"]:
+        axes.set_yscale("log")
+        axes.yaxis.set_major_locator(pyplot.LogLocator(subs=[1, 2, 5]))
+        axes.yaxis.set_major_formatter("{x:g}")
+        axes.minorticks_off()
     else:
-        for name, points in plot["lines"].items():
-            xs = [x for x, *_ in points]
-            medians, errors = whiskers([point[1:] for point in points])
-            axes.errorbar(xs, medians, yerr=errors, marker="o", markersize=3, capsize=2, label=name)
-        if "x" in plot["log"]:
-            axes.set_xscale("log")
-            axes.set_xticks(xs, [f"{x:,}" for x in xs], minor=False)
-            axes.minorticks_off()
-        if "y" in plot["log"]:
-            axes.set_yscale("log")
-            axes.yaxis.set_major_locator(pyplot.LogLocator(subs=[1, 2, 5]))
-            axes.yaxis.set_major_formatter("{x:g}")
-            axes.minorticks_off()
-        else:
-            axes.set_ylim(bottom=0)
-        axes.set_xlabel(plot["x"])
-        axes.set_ylabel(plot["y"])
-        figure.legend(frameon=False, loc="outside right upper")
+        axes.set_ylim(bottom=0)
+    axes.set_xlabel(plot["x"])
+    axes.set_ylabel(plot["y"])
+    axes.figure.legend(frameon=False, loc="outside right upper")
+
+
+def draw(plot: Found, path: Path) -> None:
+    bars = plot.get("bars")
+    height = 0.9 + 0.25 * len(bars) if bars else 3
+    figure, axes = pyplot.subplots(figsize=(7, height), layout="constrained")
+    (draw_bars if bars else draw_lines)(plot, axes)
     axes.set_title(plot["title"], fontsize=9, loc="left")
     axes.spines[["top", "right"]].set_visible(False)
     figure.savefig(path, metadata={"Date": None, "Creator": None})
     pyplot.close(figure)
     # The library ends some lines with a blank.
-    lines = (line.rstrip() for line in path.read_text().splitlines())
-    path.write_text("\n".join(lines) + "\n")
+    lines = [line.rstrip() for line in path.read_text().splitlines()]
+    at = next(i for i, line in enumerate(lines) if line.strip() == "<defs>")
+    path.write_text("\n".join([*lines[:at], DARK, *lines[at:]]) + "\n")
+
+
+def in_words(plot: Found) -> str:
+    """What who does not see the plot is told."""
+    if "bars" in plot:
+        said = [f"{name} {number(middle)}" for name, (middle, *_) in plot["bars"].items()]
+        return f"{plot['title']}, in {plot['y']}: {', '.join(said)}"
+    said = []
+    for name, points in plot["lines"].items():
+        (first, from_, *_), (last, to, *_) = points[0], points[-1]
+        said.append(f"{name} from {number(from_)} at {first:,} to {number(to)} at {last:,}")
+    return f"{plot['title']}, in {plot['y']}: {', '.join(said)}"
 
 
 def first_heading(page: Path) -> str:
@@ -157,7 +216,7 @@ def first_heading(page: Path) -> str:
 
 def section(name: str, part: Found) -> list[str]:
     lines = [f"## {PARTS[name]}", "", filled(part["method"]), ""]
-    versions = ", ".join(named(key, value) for key, value in part["versions"].items())
+    versions = ", ".join(named(key, value) for key, value in part["versions"].items() if value)
     commit = f" at commit {part['machine']['commit']}" if part["machine"]["commit"] else ""
     took = f"Measured on {part['date']}{commit}, in {part['seconds']} s."
     lines += [filled(f"{took} {versions}." if versions else took), ""]
@@ -167,33 +226,38 @@ def section(name: str, part: Found) -> list[str]:
         columns = list(grid["columns"])
         rows = grid["rows"]
         if columns == list(COLUMNS):
-            words = {"ok": "met", "MISS": "**missed**"}
-            rows = [[*row[:-1], words.get(row[-1], "")] for row in rows]
+            rows = [[*row[:-1], emphasised(row[-1])] for row in rows]
         lines += [*table(columns, rows), ""]
     for plot in part["plots"]:
         draw(plot, PLOTS / f"{plot['name']}.svg")
-        lines += [f"![{plot['title']}](benchmarks/{plot['name']}.svg)", ""]
+        lines += [f"![{in_words(plot)}](benchmarks/{plot['name']}.svg)", ""]
     if not part.get("finished", True):
         lines += ["This run was ended before it had measured all.", ""]
     more = PAGE.with_name(f"benchmarks-{name}.md")
     if more.is_file():
         lines += [f"More: [{first_heading(more)}]({more.name}).", ""]
     for failure in part["failures"]:
-        lines += [f"Not measured: {failure.splitlines()[0]}", ""]
+        lines += [f"Not measured: {failure}", ""]
     return lines
+
+
+def newest(name: str) -> Found | None:
+    """What this checkout measured last, or has."""
+    files = [folder / f"{name}.json" for folder in (BUILT, PLOTS)]
+    found: list[Found] = [json.loads(file.read_text()) for file in files if file.is_file()]
+    return max(found, key=lambda one: one["date"], default=None)
 
 
 def main() -> int:
     pyplot.switch_backend("svg")
     pyplot.rcParams.update(STYLE)
     PLOTS.mkdir(exist_ok=True)
-    found: dict[str, Found] = {}
-    for name in PARTS:
-        path = BUILT / f"{name}.json"
-        if path.is_file():
-            found[name] = json.loads(path.read_text())
+    found = {name: part for name in PARTS if (part := newest(name))}
     for old in PLOTS.glob("*.svg"):
         old.unlink()
+    for name, part in found.items():
+        text = json.dumps(part, indent=1, ensure_ascii=False)
+        (PLOTS / f"{name}.json").write_text(text + "\n")
     head = HEAD.format(parts=", ".join(PARTS)).split("\n\n")
     lines = ["\n\n".join(map(filled, head)), "", *machine(found), *targets(found), ""]
     for name, title in PARTS.items():

@@ -3,7 +3,6 @@
 import json
 import os
 import re
-import signal
 import subprocess
 import sys
 import tempfile
@@ -203,11 +202,11 @@ def measure(folder: Path) -> Iterator[Row]:
 
 
 def main() -> int:
-    # Also then the programs that run must end.
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit("bench: ended by a signal"))
-    part = Part("send", METHOD, *WIDTHS)
-    part.head(*COLUMNS)
-    with tempfile.TemporaryDirectory(dir=RELEASE.parent) as folder:
+    with (
+        Part("send", METHOD, *WIDTHS) as part,
+        tempfile.TemporaryDirectory(dir=RELEASE.parent) as folder,
+    ):
+        part.head(*COLUMNS)
         part.each([lambda: measure(Path(folder))])
     return part.close()
 

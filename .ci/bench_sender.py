@@ -2,7 +2,6 @@
 
 import json
 import os
-import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -74,7 +73,7 @@ def outage(url: str) -> Iterator[Row]:
     )
     yield Row("the outage is over", f"{seconds:.2f} s", f"{OUTAGE / seconds:,.0f} a second", "")
     yield Row("memory at the peak", amount(found["peak"], MIB), "", "")
-    yield Row("the sender's CPU per record", amount(found["cpu"], US), "", "")
+    yield Row("CPU per record after that", amount(found["cpu"], US), "", "")
 
 
 MIB = (2.0**20, "MiB")
@@ -97,13 +96,10 @@ def beside(url: str) -> Iterator[Row]:
 
 
 def main() -> int:
-    # Also then the programs that run must end.
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit("bench: ended by a signal"))
     # What would come first on the path is not to be measured.
     os.environ.pop("PYTHONPATH", None)
-    part = Part("sender", METHOD, 28, 14, 34, 26, 8)
-    part.head(*COLUMNS)
-    with receiver() as url:
+    with Part("sender", METHOD, 28, 14, 34, 26, 8) as part, receiver() as url:
+        part.head(*COLUMNS)
         part.each(partial(one, url) for one in (rate, outage, beside))
     return part.close()
 

@@ -28,7 +28,9 @@ def instructions(command: list[str], *options: str) -> tuple[int, int]:
     """Those of the program's first thread, and of all its threads."""
     with tempfile.TemporaryDirectory() as temporary:
         out = Path(temporary, "out")
-        callgrind = ["valgrind", "--tool=callgrind", "--separate-threads=yes"]
+        # Else no two runs of Python lay out their dictionaries alike.
+        callgrind = ["env", "PYTHONHASHSEED=0"]
+        callgrind += ["valgrind", "--tool=callgrind", "--separate-threads=yes"]
         run([*callgrind, f"--callgrind-out-file={out}", *options, *command], "file:/dev/null")
         threads = sorted(Path(temporary).glob("out-*"))
         if not threads:

@@ -7,11 +7,14 @@ import json
 import os
 import platform
 import re
+import signal
 import subprocess
 import sys
 import time
+import traceback
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
+from types import TracebackType
 from typing import Any
 
 from programs import BUILT, ROOT, Failure
@@ -22,7 +25,11 @@ COLUMNS = ("what", "figure", "baseline", "ratio (95 %)", "target", "")
 
 
 class Part:
-    """`widths` are those of all cells but the last: a line is printed as soon as it is known."""
+    """`widths` are those of all cells but the last: a line is printed as soon as it is known.
+
+    As a context it keeps what an exception ends, and ends itself, with all that it started, where a
+    signal asks it to.
+    """
 
     def __init__(self, name: str, method: str, *widths: int) -> None:
         self.name = name
@@ -35,6 +42,21 @@ class Part:
         self.failures: list[str] = []
         self.began = time.monotonic()
         self.finished = False
+
+    def __enter__(self) -> "Part":
+        signal.signal(signal.SIGTERM, lambda *_: sys.exit(f"bench: {self.name} ended by a signal"))
+        return self
+
+    def __exit__(
+        self,
+        _kind: type[BaseException] | None,
+        problem: BaseException | None,
+        _trace: TracebackType | None,
+    ) -> bool:
+        if isinstance(problem, Exception):
+            self.failed(problem)
+            return True
+        return False
 
     def _print(self, cells: tuple[str, ...]) -> None:
         padded = [cell.ljust(width) for cell, width in zip(cells, self.widths)]
@@ -54,19 +76,24 @@ class Part:
 
     def add(self, row: Row) -> None:
         self.rows.append(row)
-        verdict = ("ok" if row.met else "MISS") if row.target else ""
-        self.cells(row.what, row.figure, row.baseline, row.ratio, row.target, verdict)
+        self.cells(row.what, row.figure, row.baseline, row.ratio, row.target, verdict(row))
 
     def failed(self, failure: object) -> None:
-        self.failures.append(str(failure))
-        print(f"FAILED: {failure}", flush=True)
+        """A line of the page says so; what was measured stays."""
+        if isinstance(failure, Exception) and not isinstance(failure, Failure):
+            traceback.print_exception(failure)
+        # An assertion may have no text, and the page names no folder of this machine.
+        text = (str(failure) or repr(failure)).replace(f"{ROOT}/", "")
+        self.failures.append(text.splitlines()[0])
+        print(f"FAILED: {text}", flush=True)
+        self._keep()
 
     @contextlib.contextmanager
     def trying(self) -> Iterator[None]:
         """What cannot be measured fails the part, after all else is measured."""
         try:
             yield
-        except Failure as failure:
+        except Exception as failure:
             self.failed(failure)
 
     def each(self, measures: Iterable[Measure]) -> None:
@@ -84,7 +111,8 @@ class Part:
         self.finished = True
         self._keep()
         aimed = [row for row in self.rows if row.target]
-        print(f"{sum(row.met for row in aimed)} of {len(aimed)} targets met")
+        if aimed:
+            print(f"{sum(row.met for row in aimed)} of {len(aimed)} targets met")
         if self.failures:
             print(f"bench: {len(self.failures)} measures of {self.name} failed", file=sys.stderr)
         return int(bool(self.failures))
@@ -98,7 +126,6 @@ class Part:
             "seconds": round(time.monotonic() - self.began),
             "machine": machine(),
             "versions": self.versions,
-            "rows": [{**vars(row), "met": row.met} for row in self.rows],
             "grids": self.grids,
             "plots": self.plots,
             "failures": self.failures,
@@ -106,6 +133,10 @@ class Part:
         }
         text = json.dumps(found, indent=1, ensure_ascii=False)
         (BUILT / f"{self.name}.json").write_text(text + "\n")
+
+
+def verdict(row: Row) -> str:
+    return ("met" if row.met else "missed") if row.target else ""
 
 
 def first_line(*command: str) -> str:

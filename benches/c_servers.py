@@ -1,15 +1,10 @@
 """What the adapters cost servers in C and C++: instructions of a request with and without them.
 
-The servers are the conformance suite's apps, each in a process of its own under callgrind, asked on
-one connection. What is counted is the difference of two run lengths of the whole process, all
-threads of it together, so that the sender's share is in it; the settings are the defaults, and what
-is sent goes to a file that takes all. Needs valgrind; a server that is not here is left out.
+Needs valgrind; a server that is not here is left out.
 """
 
 import http.client
 import os
-import re
-import shutil
 import signal
 import subprocess
 import sys
@@ -17,12 +12,28 @@ import tempfile
 from pathlib import Path
 
 sys.path.append(str(Path(__file__).resolve().parents[1] / "tests" / "conformance"))
+sys.path.append(str(Path(__file__).resolve().parents[1] / ".ci"))
 
+import callgrind
 import catalog
 import checks
-from processes import ROOT
+from part import Part, first_line
+from programs import ROOT, Failure
 
-APPS = ("httplib", "libmicrohttpd", "civetweb", "libevent")
+METHOD = """
+The servers are the apps of the [conformance suite](../tests/conformance/README.md), each in a
+process of its own, asked on one connection; a request has a browser's headers and names its caller.
+Instructions are the difference of two run lengths of the whole process, all its threads together,
+so that the sender's share is in them; they are the same whatever else the machine does. The
+settings are the defaults, and what is sent goes to a file that takes all.
+"""
+# And Debian's packages of their libraries.
+APPS = {
+    "httplib": "libcpp-httplib-dev",
+    "libmicrohttpd": "libmicrohttpd-dev",
+    "civetweb": "libcivetweb-dev",
+    "libevent": "libevent-dev",
+}
 # Few, for some servers send an answer in two parts, between which a client's system may wait.
 REQUESTS = (100, 300)
 PATIENCE = 120
@@ -70,9 +81,7 @@ def counted(command: list[str], bare: bool, requests: int) -> int:
             if process.poll() is None:
                 os.killpg(process.pid, signal.SIGKILL)
                 process.wait()
-        found = re.search(r"^(?:summary|totals): (\d+)", out.read_text(), re.MULTILINE)
-    assert found, "callgrind counted nothing"
-    return int(found[1])
+        return callgrind.total(out)
 
 
 def instructions(command: list[str], bare: bool) -> float:
@@ -81,24 +90,30 @@ def instructions(command: list[str], bare: bool) -> float:
     return (long - short) / (REQUESTS[1] - REQUESTS[0])
 
 
+def row(part: Part, app: catalog.App) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        try:
+            command = app.command(Path(folder))
+        except catalog.NotHere as error:
+            part.cells(app.name, f"left out: {error}", "", "")
+            return
+        bare, ours = instructions(command, True), instructions(command, False)
+    part.cells(app.name, f"{bare:,.0f}", f"{ours - bare:+,.0f}", f"{ours / bare:.2f}")
+
+
 def main() -> int:
-    if not shutil.which("valgrind"):
-        print("bench-c: needs valgrind", file=sys.stderr)
-        return 1
-    # Also then the programs that run must end.
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit("bench-c: ended by a signal"))
-    apps = catalog.apps(ROOT / "tests" / "conformance" / "apps.toml", checks.DEVIABLE)
-    print("| server | instructions of a request | with the adapter | ratio |\n|---|---|---|---|")
-    for name in APPS:
-        with tempfile.TemporaryDirectory() as folder:
-            try:
-                command = apps[name].command(Path(folder))
-            except catalog.NotHere as error:
-                print(f"{name} is left out: {error}", file=sys.stderr)
-                continue
-            bare, ours = instructions(command, True), instructions(command, False)
-        print(f"| {name} | {bare:,.0f} | {ours - bare:+,.0f} | {ours / bare:.2f} |", flush=True)
-    return 0
+    with Part("c", METHOD, 16, 26, 16) as part:
+        if callgrind.missing():
+            raise Failure("needs valgrind (packages.txt)")
+        for name, package in APPS.items():
+            part.versions[name] = first_line("dpkg-query", "--show", "-f=${Version}", package)
+        part.versions["valgrind"] = first_line("valgrind", "--version")
+        apps = catalog.apps(ROOT / "tests" / "conformance" / "apps.toml", checks.DEVIABLE)
+        part.head("server", "instructions of a request", "the adapter adds", "ratio")
+        for name in APPS:
+            with part.trying():
+                row(part, apps[name])
+    return part.close()
 
 
 if __name__ == "__main__":

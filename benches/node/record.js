@@ -1,28 +1,21 @@
 'use strict'
 // One call of record; one span of OpenTelemetry from its start to its end that says the same; one
-// observation of a histogram of prom-client by method, endpoint and status. Prints a list of figures
-// for each, in nanoseconds by the clock; the n-th ones are measured in turn, there and back. Those with
-// a number are percentiles of one call, in permille.
+// observation of a histogram of prom-client. `record.js MEASURE` prints figures as JSON:
+//
+//   times          nanoseconds of a call by the clock, the n-th ones measured in turn, there and back; and its
+//                  percentiles, those names with a number, in permille
+//   memory NAME    bytes of a record that waits; nobody takes it. Needs --expose-gc
+//   count NAME N   nothing: for callgrind, N calls
 
-const malti = require('libmalti')
-const { Histogram } = require('prom-client')
-const { tracing } = require('./tracing.js')
+const { CALLS, NAMES, WORK, recorder } = require('./recorders.js')
 
 const PAIRS = 15
 /** The first ones compile. */
 const WARMING = 3
-/** As many as OpenTelemetry's queue holds. */
-const CALLS = 2000
 const ROUNDS = 20
-
-const METHODS = ['GET', 'POST', 'PUT', 'DELETE']
-const WORK = Array.from({ length: CALLS }, (_, i) => ({
-  method: METHODS[i % 4],
-  endpoint: `/api/v1/customers/{id}/r${String(i % 37).padStart(2, '0')}`,
-  status: i % 9 ? 200 : 500,
-  us: (i % 900) * 1000,
-  consumer: `consumer-${String(i % 211).padStart(3, '0')}`,
-}))
+const PERMILLE = [500, 990, 999]
+/** So many that what else the process grows by is little of it. */
+const WAITING = 200_000
 
 const median = (values) => values.sort((a, b) => a - b)[values.length >> 1]
 
@@ -49,7 +42,7 @@ async function cost({ record, delivered }) {
   return median(spent) / CALLS
 }
 
-function times(record) {
+function waits(record) {
   return WORK.map((call) => {
     const began = process.hrtime.bigint()
     record(call)
@@ -57,78 +50,58 @@ function times(record) {
   })
 }
 
-/** Of one call, by permille, without what the clock itself takes. */
+/** Of one call, without what the clock itself takes. */
 async function percentiles({ record, delivered }) {
-  const clock = median(times(() => {}))
-  const all = (await rounds(delivered, () => times(record))).flat().sort((a, b) => a - b)
-  return [500, 990, 999].map((permille) => [permille, all[(all.length / 1000) * permille] - clock])
+  const clock = median(waits(() => {}))
+  const all = (await rounds(delivered, () => waits(record))).flat().sort((a, b) => a - b)
+  return PERMILLE.map((permille) => all[(all.length / 1000) * permille] - clock)
 }
 
-function subjects() {
-  const { provider, delivered } = tracing()
-  const tracer = provider.getTracer('bench')
-  malti.init()
-  return {
-    ours: {
-      record({ method, endpoint, status, us, consumer }) {
-        malti.record(method, endpoint, status, us, consumer)
-      },
-      async delivered() {
-        await malti.flush(60_000)
-        return malti.stats().sent
-      },
-    },
-    theirs: {
-      record({ method, endpoint, status, consumer }) {
-        const attributes = {
-          'http.request.method': method,
-          'http.route': endpoint,
-          'http.response.status_code': status,
-          'user.id': consumer,
-        }
-        tracer.startSpan(endpoint, { attributes }).end()
-      },
-      delivered,
-    },
-    prometheus: histogram(),
-  }
-}
-
-function histogram() {
-  const labelNames = ['method', 'endpoint', 'status']
-  const name = 'http_request_duration_seconds'
-  const kept = new Histogram({ name, help: 'Bench', labelNames, registers: [] })
-  return {
-    record({ method, endpoint, status, us }) {
-      kept.observe({ method, endpoint, status }, us / 1e6)
-    },
-    async delivered() {
-      const { values } = await kept.get()
-      const counts = values.filter(({ metricName }) => metricName.endsWith('_count'))
-      return counts.reduce((sum, { value }) => sum + value, 0)
-    },
-  }
-}
-
-async function main() {
-  const alive = setInterval(() => {}, 1000)
-  const all = subjects()
-  const names = Object.keys(all)
+async function times() {
+  const all = NAMES.map((name) => [name, recorder(name)]).filter(([, one]) => one)
   const figures = {}
   const add = (name, figure) => (figures[name] ??= []).push(figure)
   for (let pair = 0; pair < WARMING + PAIRS; pair++) {
-    const there = []
-    for (const name of names) there.push(await cost(all[name]))
-    for (const name of names.toReversed()) {
-      const figure = (there[names.indexOf(name)] + (await cost(all[name]))) / 2
+    const there = new Map()
+    for (const [name, one] of all) there.set(name, await cost(one))
+    for (const [name, one] of all.toReversed()) {
+      const figure = (there.get(name) + (await cost(one))) / 2
       if (pair >= WARMING) add(name, figure)
     }
   }
-  for (const name of names) {
-    for (const [permille, ns] of await percentiles(all[name])) add(`${name}_${permille}`, ns)
+  for (const [name, one] of all) {
+    const found = await percentiles(one)
+    PERMILLE.forEach((permille, i) => add(`${name}_${permille}`, found[i]))
   }
-  console.log(JSON.stringify(figures))
-  clearInterval(alive)
+  return figures
 }
 
-main()
+function fill(record, count) {
+  for (let i = 0; i < count; i++) record(WORK[i % CALLS])
+}
+
+function memory(name) {
+  const { record } = recorder(name, { kept: 2 * WAITING })
+  const resident = () => {
+    gc()
+    return process.memoryUsage.rss()
+  }
+  fill(record, WAITING / 10)
+  const before = resident()
+  fill(record, WAITING)
+  return { bytes: [(resident() - before) / WAITING] }
+}
+
+function count(name, calls) {
+  fill(recorder(name, { kept: 2 * calls }).record, Number(calls))
+  return {}
+}
+
+async function main([measure, ...rest]) {
+  const alive = setInterval(() => {}, 1000)
+  console.log(JSON.stringify(await { times, memory, count }[measure](...rest)))
+  clearInterval(alive)
+  process.exit()
+}
+
+main(process.argv.slice(2))

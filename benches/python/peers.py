@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
+import threading
+from collections.abc import Iterator
 from typing import Any, Callable
 
 
@@ -20,7 +23,12 @@ class Spans:
         class Counting(SpanExporter):
             count = 0
 
+            def __init__(self) -> None:
+                self.takes = threading.Event()
+                self.takes.set()
+
             def export(self, spans: Any) -> SpanExportResult:
+                self.takes.wait()
                 self.count += len(spans)
                 return SpanExportResult.SUCCESS
 
@@ -44,6 +52,14 @@ class Spans:
             "user.id": consumer,
         }
         self.tracer.start_span(f"{method} {endpoint}", attributes=attributes).end()
+
+    @contextlib.contextmanager
+    def held(self) -> Iterator[None]:
+        """Meanwhile nothing leaves."""
+        self.exporter.takes.clear()
+        yield
+        assert self.exporter.count == 0
+        self.exporter.takes.set()
 
     async def drain(self, records: int) -> None:
         assert self.provider.force_flush()
@@ -80,4 +96,6 @@ class Histogram:
         pass
 
 
-CLIENTS: dict[str, Callable[[], Any]] = {"OpenTelemetry span": Spans, "prometheus": Histogram}
+SPAN = "OpenTelemetry span"
+CLIENTS: dict[str, Callable[[], Any]] = {SPAN: Spans, "prometheus": Histogram}
+DISTRIBUTIONS = {SPAN: "opentelemetry-sdk", "prometheus": "prometheus-client"}

@@ -16,11 +16,12 @@ import worker
 
 
 async def main(name: str) -> None:
+    logging.disable(logging.CRITICAL)
     client = worker.CLIENTS[subjects.CLIENTS[name]]() if name in subjects.CLIENTS else None
     if client:
         await client.start()
     app = subjects.ALL[name](subjects.fastapi())
-    # uvicorn is told by apitally and sentry what to log.
+    # And what apitally and sentry have switched on.
     logging.disable(logging.CRITICAL)
     server = uvicorn.Server(uvicorn.Config(app, port=0, log_config=None, access_log=False))
     serving = asyncio.ensure_future(server.serve())

@@ -11,7 +11,10 @@ installed, and `libmalti` ours.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import gc
+import importlib.metadata
+import itertools
 import json
 import logging
 import os
@@ -39,7 +42,11 @@ ROUNDS = 15
 # The first ones start threads and fill caches.
 WARMING = 2
 CALLS = 5000
-# Half of what either buffer holds, so that nothing is lost while it is measured.
+THREADS = (1, 2, 4, 8)
+# As many as each one keeps, shared by the threads: what takes turns needs time for some.
+SHARED = 16_000
+THREAD_ROUNDS = 7
+# Less than half of what each one keeps, so that nothing is lost while it is measured.
 WAITING_MOST = 10_000
 SENDINGS = 12
 ALONE_ROUNDS = 7
@@ -63,11 +70,9 @@ class Reference:
     """malti-telemetry. It sends when it is told to, on the event loop that it was started on."""
 
     def __init__(self) -> None:
-        from importlib.metadata import version
-
         from malti_telemetry import get_telemetry_system
 
-        assert version("malti-telemetry") == "1.0.4"
+        assert importlib.metadata.version("malti-telemetry") == "1.0.4"
         self.system = get_telemetry_system()
         self.record = self.system.record_request
 
@@ -126,12 +131,31 @@ class Ours:
 
 
 CLIENTS: dict[str, Callable[[], Any]] = {"ours": Ours, "reference": Reference}
+RECORDERS: dict[str, Callable[[], Any]] = {**CLIENTS, **peers.CLIENTS}
+DISTRIBUTIONS = {"reference": "malti-telemetry", **peers.DISTRIBUTIONS}
+
+
+def installed(distribution: str) -> bool:
+    try:
+        importlib.metadata.version(distribution)
+    except importlib.metadata.PackageNotFoundError:
+        return False
+    return True
+
+
+def recorders() -> dict[str, Callable[[], Any]]:
+    """Those that are here: what is missing is missing in the figures, too."""
+    return {
+        name: make
+        for name, make in RECORDERS.items()
+        if name == "ours" or installed(DISTRIBUTIONS[name])
+    }
 
 
 async def record() -> Figures:
     """One call, ours and the reference's, without the loop around it."""
     calls = workload(CALLS)
-    clients = {name: make() for name, make in {**CLIENTS, **peers.CLIENTS}.items()}
+    clients = {name: make() for name, make in recorders().items()}
     for client in clients.values():
         await client.start()
 
@@ -174,7 +198,7 @@ async def latency() -> Figures:
         waits.sort()
         return [waits[CALLS * permille // 1000] for permille in (500, 990, 999)]
 
-    for name, make in {**CLIENTS, **peers.CLIENTS}.items():
+    for name, make in recorders().items():
         client = make()
         await client.start()
         for turn in range(WARMING + ROUNDS):
@@ -184,6 +208,45 @@ async def latency() -> Figures:
             if turn >= WARMING:
                 for permille, value in zip((500, 990, 999), found):
                     figures.setdefault(f"{name}_{permille}", []).append(value - clock)
+        await client.stop()
+    return figures
+
+
+def shared(call: Callable[..., object], threads: int) -> float:
+    """CPU time of the threads for a call, while so many share the calls."""
+    calls = workload(SHARED // threads)
+    ready = threading.Barrier(threads)
+    spent = []
+
+    def share() -> None:
+        ready.wait()
+        began = time.thread_time_ns()
+        for method, endpoint, status, duration, consumer in calls:
+            call(method, endpoint, status, duration, consumer)
+        spent.append(time.thread_time_ns() - began)
+
+    sharing = [threading.Thread(target=share) for _ in range(threads)]
+    for thread in sharing:
+        thread.start()
+    for thread in sharing:
+        thread.join()
+    return sum(spent) / SHARED
+
+
+async def threads() -> Figures:
+    """A call, with the loop around it, while threads record at once."""
+    figures: Figures = {}
+    for name, make in recorders().items():
+        client = make()
+        await client.start()
+        asked = 0
+        for turn in range(1 + THREAD_ROUNDS):
+            for count in THREADS:
+                cost = shared(client.record, count)
+                asked += SHARED
+                await client.drain(asked)
+                if turn:
+                    figures.setdefault(f"{name}_{count}", []).append(cost)
         await client.stop()
     return figures
 
@@ -287,7 +350,7 @@ async def stall(name: str) -> Figures:
 
 async def memory(name: str) -> Figures:
     """Bytes of resident memory per record that waits; nobody takes them."""
-    client = CLIENTS[name]()
+    client = RECORDERS[name]()
     if name == "ours":
         await client.start()
 
@@ -300,12 +363,32 @@ async def memory(name: str) -> Figures:
     def resident() -> int:
         return int(Path("/proc/self/statm").read_text().split()[1]) * 4096
 
-    fill(0, 1000)
-    before = resident()
-    fill(1000, WAITING_MOST)
-    after = resident()
-    assert client.waiting() == 1000 + WAITING_MOST
+    with client.held() if name == peers.SPAN else contextlib.nullcontext():
+        # The first ones take what the process has already, and does not use.
+        fill(0, WAITING_MOST)
+        before = resident()
+        fill(WAITING_MOST, WAITING_MOST)
+        after = resident()
+    if name == peers.SPAN:
+        await client.drain(2 * WAITING_MOST)
+    else:
+        assert client.waiting() == 2 * WAITING_MOST
     return {"bytes": [(after - before) / WAITING_MOST]}
+
+
+async def calling(name: str, count: str) -> None:
+    """So many calls, or the loop alone, for callgrind; what is recorded need not arrive."""
+    calls = itertools.islice(itertools.cycle(workload(500)), int(count))
+    if name == "loop":
+        for _method, _endpoint, _status, _duration, _consumer in calls:
+            pass
+        os._exit(0)
+    client = RECORDERS[name]()
+    if name == "ours":
+        await client.start()
+    for method, endpoint, status, duration, consumer in calls:
+        client.record(method, endpoint, status, duration, consumer)
+    os._exit(0)
 
 
 class Subject:
@@ -366,12 +449,18 @@ async def beside(make: Callable[[], Any], names: Iterable[str]) -> Figures:
     return figures
 
 
+def peers_here(names: Iterable[str]) -> list[str]:
+    """They bear the names of their distributions, and some a version."""
+    return [name for name in names if installed(name.partition(" ")[0])]
+
+
 async def asgi() -> Figures:
-    return await beside(lambda: subjects.bare, ("libmalti", subjects.REFERENCE))
+    names = ("libmalti", *peers_here([subjects.REFERENCE]))
+    return await beside(lambda: subjects.bare, names)
 
 
 async def fastapi() -> Figures:
-    return await beside(subjects.fastapi, ("libmalti", *subjects.PEERS))
+    return await beside(subjects.fastapi, ("libmalti", *peers_here(subjects.PEERS)))
 
 
 async def everywhere(name: str) -> Figures:
@@ -420,6 +509,8 @@ async def framework(name: str, recorded: str) -> Figures:
 WORK: dict[str, Callable[..., Any]] = {
     "record": record,
     "latency": latency,
+    "threads": threads,
+    "calling": calling,
     "sending": sending,
     "loaded": loaded,
     "stall": stall,
