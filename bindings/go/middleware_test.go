@@ -289,8 +289,9 @@ func TestKindsOfPanics(t *testing.T) {
 	got := recording(t, settings(), len(kinds), func() {
 		for target := range kinds {
 			wanted = append(wanted, "GET "+target+" 500 anonymous")
-			if answer, err := io.ReadAll(connect(t, server, target)); err != nil || len(answer) > 0 {
-				t.Errorf("%s was answered %q, %v", target, answer, err)
+			answer, err := http.ReadResponse(bufio.NewReader(connect(t, server, target)), nil)
+			if err == nil {
+				t.Errorf("%s was answered %s", target, answer.Status)
 			}
 		}
 	})
