@@ -20,34 +20,54 @@ from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 
+import callgrind
 import go
 import go_archive
 from part import COLUMNS, Part, first_line
-from programs import BENCHES, BUILD_SECONDS, Failure, receiver, run
-from table import NS, US, Row, amount, claim, point
+from programs import BENCHES, BUILD_SECONDS, Failure, nobody, receiver, run
+from table import BYTES, NS, US, Row, amount, claim, point, spread
 
 METHOD = """
 A call or a request (answered in the process, without a connection) is timed by the clock in turns,
-there and back, 30 times, and all records are delivered; what a middleware adds is its request less
-that of the bare router in the same turn. OpenTelemetry's spans go in batches to an exporter that
-drops them, which is in its favour.
+there and back, 60 or 30 times, and all records are delivered; what a middleware adds is its request
+less that of the bare router in the same turn. Beside bare calls of cgo the same request is recorded
+again and again; beside what else keeps records they vary as those from C do. OpenTelemetry's spans
+go in batches to an exporter that drops them, which is in its favour. Percentiles are of single
+calls by the clock, less what the clock takes. Threads are goroutines, each on a thread of its own
+and GOMAXPROCS as many, which share 20,000 calls, and the figure is their CPU time: what the
+collector of garbage and OpenTelemetry's own goroutine do elsewhere is left out. Memory is what Go
+and C have allocated. Instructions are callgrind's of the thread that records, the difference of two
+run lengths. Apitally's Go client is not here: the module proxy that the bench ran with refuses it.
+For Fiber 3 and Echo 5 there is no middleware of OpenTelemetry's to be had.
 """
 FOLDER = BENCHES / "go"
 WIDTHS = (26, 10, 32, 24, 7)
 # What a record stands beside, and how much of that it may cost.
-PEERS = {
-    "empty cgo call": 2,
-    "C strings": 1 / 4,
-    "OpenTelemetry span": 1,
-    "prometheus histogram": 1,
+CALLS = {"empty cgo call": 2, "C strings": 1 / 4}
+PEERS = ("OpenTelemetry span", "prometheus histogram")
+# What a record consists of.
+PIECES = {
+    "empty cgo call": "an empty cgo call",
+    "arguments": "one with the arguments of a record, whose C function does nothing",
+    "from C, time given": "recording from a loop in C, with a time given",
+    "from C": "the same with the clock",
+    "Record, time given": "Record with a time given",
+    "Record": "Record",
 }
+RECORDERS = ("libmalti", *PEERS)
+# Keeps no records.
+SUMS = "prometheus histogram"
+THREADS = (1, 2, 4, 8)
+REPEATED = 3
+
+# By the number of threads, or by permille.
+Numbered = dict[str, dict[str, list[float]]]
 
 
 def versions() -> dict[str, str]:
+    """Of what is required directly; this checkout's own modules have none."""
     module = (FOLDER / "go.mod").read_text()
-    peers = re.findall(
-        r"^\t(?:\S+/)?(otel\w+|chi|gin|echo|mux|sdk|apitally-go)\S* (v\S+)$", module, re.M
-    )
+    peers = re.findall(r"^\t\S*?([^/\s]+(?:/v\d+|/sdk)?) (v(?!0\.0\.0)\S+)$", module, re.M)
     return {"go": first_line("go", "version"), **dict(peers)}
 
 
@@ -69,8 +89,10 @@ def added(times: dict[str, list[float]], subject: str) -> list[float]:
 
 
 def record(times: dict[str, list[float]], allocations: float) -> Iterator[Row]:
-    for name, most in PEERS.items():
-        yield claim("record", NS, times["libmalti"], name, times[name], most)
+    for name, most in CALLS.items():
+        yield claim("record", NS, times["Record"], name, times[name], most)
+    for name in PEERS:
+        yield claim("record, varied", NS, times["libmalti"], name, times[name], 1)
     yield Row("allocations of a record", f"{allocations:g}", "", "", "0", allocations, 0)
 
 
@@ -78,6 +100,52 @@ def router(name: str, times: dict[str, list[float]]) -> Iterator[Row]:
     ours = added(times, "libmalti")
     for peer in sorted(times.keys() - {"bare", "libmalti"}):
         yield claim(f"request, {name}", US, ours, peer, added(times, peer), 1)
+
+
+def pieces(part: Part, times: dict[str, list[float]]) -> None:
+    part.head("where a record's time goes", "one call", "empty cgo calls")
+    for name, text in PIECES.items():
+        ratios = [one / empty for one, empty in zip(times[name], times["empty cgo call"])]
+        part.cells(text, amount(times[name], NS), spread(ratios))
+
+
+def threads(part: Part, found: Numbered) -> None:
+    columns = ("1 thread", *(f"{count} threads" for count in THREADS[1:]), "8 to 1")
+    part.head("CPU per record", *columns)
+    lines = {}
+    for name in RECORDERS:
+        by = {count: found[name][str(count)] for count in THREADS}
+        ratio = spread([last / first for first, last in zip(by[1], by[8])])
+        part.cells(name, *(amount(by[count], NS) for count in THREADS), ratio)
+        lines[name] = [[count, *point(by[count])] for count in THREADS]
+    title = "Go: CPU time of a record while goroutines record at once"
+    part.plot("go-threads", title, lines=lines, x="threads", y="ns", log="xy")
+
+
+def counted(program: str, name: str) -> str:
+    """Instructions of a call, on the thread that records."""
+    if callgrind.missing():
+        return ""
+    # Callgrind stumbles over the signals by which Go interrupts its goroutines.
+    os.environ["GODEBUG"] = "asyncpreemptoff=1"
+    # As many as the buffer holds, and delivered at the end.
+    own, _ = callgrind.per_call(
+        lambda calls: [program, "count", name, str(calls)], calls=(5_000, 20_000)
+    )
+    return f"{own:,.0f}"
+
+
+def single(part: Part, program: str, found: Numbered) -> None:
+    columns = ("p50", "p99", "p99.9", "memory, waiting", "instructions")
+    part.head("one call", *columns)
+    for name in RECORDERS:
+        times = [amount(found[name][permille], NS) for permille in ("500", "990", "999")]
+        bytes_each = ""
+        if name != SUMS:
+            with nobody() as down:
+                runs = [float(run([program, "memory", name], down)) for _ in range(REPEATED)]
+            bytes_each = amount(runs, BYTES)
+        part.cells(name, *times, bytes_each, counted(program, name))
 
 
 def main() -> int:
@@ -89,7 +157,8 @@ def main() -> int:
     part.versions = versions()
     part.head(*COLUMNS)
     with part.trying(), tempfile.TemporaryDirectory() as folder, receiver() as url:
-        found = json.loads(run([built(Path(folder)), "measure"], url))
+        program = built(Path(folder))
+        found = json.loads(run([program, "measure"], url))
         part.each([partial(record, found["Record"], found["Allocations"])])
         part.each(partial(router, row["Router"], row["Times"]) for row in found["Routers"])
         part.head("one line more, per request", "adds", "to")
@@ -102,6 +171,9 @@ def main() -> int:
                 costs = [cost / 1000 for cost in added(times, subject)]
                 bars[f"{row['Router']}, {subject}"] = point(costs)
         part.plot("go-request", "Go: what a request costs more", bars=bars, y="µs")
+        pieces(part, found["Record"])
+        threads(part, found["Threads"])
+        single(part, program, found["Single"])
     return part.close()
 
 

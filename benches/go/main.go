@@ -1,76 +1,32 @@
-// What the Go binding costs. `measure` sets it beside other calls and its middleware beside others, and prints
-// nanoseconds a call as JSON, each list a turn. `serve` answers requests until standard input ends.
+// What the Go binding costs. Figures are printed as JSON, in nanoseconds or bytes, each list a turn.
+//
+//   - `measure`: the binding beside other calls, and its middleware beside others
+//   - `memory NAME`: heap of a record that waits
+//   - `count NAME N`: N calls, for callgrind
+//   - `serve BEFORE`: answers requests until standard input ends
 package main
 
 import (
 	"context"
 	"encoding/json"
-	"iter"
 	"log"
 	"os"
+	"runtime"
+	"strconv"
 	"testing"
-	"time"
 
 	malti "github.com/libmalti/malti-go"
 )
 
-const (
-	turns    = 30
-	calls    = 5000
-	requests = 2000
-)
-
-var request = malti.Request{
-	Method: "GET", Endpoint: "/users/{user_id}", Status: 200, Duration: 12 * time.Microsecond, Consumer: "mobile-app",
-}
-
-// took is the time of one call, and delivers afterwards what it recorded.
-func took(count int, call func()) float64 {
-	started := time.Now()
-	for range count {
-		call()
-	}
-	elapsed := time.Since(started)
-	if err := malti.Flush(context.Background()); err != nil {
-		log.Fatal(err)
-	}
-	return float64(elapsed.Nanoseconds()) / float64(count)
-}
-
-// compared are the times of several, in turn: there and back, so that whatever else the machine does
-// meets all alike.
-func compared(count int, all ...func()) [][]float64 {
-	times := make([][]float64, len(all))
-	for turn := range turns + 1 {
-		for i := range all {
-			if turn%2 == 1 {
-				i = len(all) - 1 - i
-			}
-			// The first turn warms up.
-			if time := took(count, all[i]); turn > 0 {
-				times[i] = append(times[i], time)
-			}
-		}
-	}
-	return times
-}
-
-func byName(count int, subjects iter.Seq2[string, func()]) map[string][]float64 {
-	var names []string
-	var all []func()
-	for name, call := range subjects {
-		names, all = append(names, name), append(all, call)
-	}
-	found := map[string][]float64{}
-	for i, times := range compared(count, all...) {
-		found[names[i]] = times
-	}
-	return found
-}
+// The main goroutine is the first thread, which is the one that callgrind shows apart.
+func init() { runtime.LockOSThread() }
 
 type found struct {
-	// Record has the times of a call, by what keeps it.
-	Record      map[string][]float64
+	// Record has the times of a call, by what keeps it, and Threads its CPU times as well by how many record.
+	Record  times
+	Threads map[string]map[int][]float64
+	// Single has the percentiles of one call, by permille.
+	Single      map[string]map[int][]float64
 	Allocations float64
 	Routers     []measured
 }
@@ -78,24 +34,39 @@ type found struct {
 // measured are the times of a request, by what is before the router.
 type measured struct {
 	Router string
-	Times  map[string][]float64
+	Times  times
 }
 
 func main() {
-	if len(os.Args) == 3 && os.Args[1] == "serve" {
-		listen(os.Args[2])
-	} else {
+	switch arguments := os.Args[1:]; {
+	case len(arguments) == 1 && arguments[0] == "measure":
 		measure()
+	case len(arguments) == 2 && arguments[0] == "memory":
+		memory(arguments[1])
+	case len(arguments) == 3 && arguments[0] == "count":
+		count(arguments[1], arguments[2])
+	case len(arguments) == 2 && arguments[0] == "serve":
+		listen(arguments[1])
+	default:
+		log.Fatal("usage: measure|memory NAME|count NAME N|serve BEFORE")
+	}
+}
+
+func start() {
+	if err := malti.Init(malti.Config{}); err != nil {
+		log.Fatal(err)
 	}
 }
 
 func measure() {
-	if err := malti.Init(malti.Config{ServiceName: "bench", BatchInterval: time.Hour}); err != nil {
-		log.Fatal(err)
-	}
-	found := found{Record: byName(calls, recorders()), Allocations: testing.AllocsPerRun(calls, ours)}
+	start()
+	keeping := recorders(spans(provider))
+	all := append(keeping, pieces()...)
+	found := found{Record: compared(recordTurns, recordCalls, all), Single: single(keeping), Threads: atOnce(keeping)}
+	found.Allocations = testing.AllocsPerRun(recordCalls, func() { _ = malti.Record(request) })
+	delivered()
 	for _, router := range routers {
-		found.Routers = append(found.Routers, measured{router.name, byName(requests, router.subjects())})
+		found.Routers = append(found.Routers, measured{router.name, compared(requestTurns, requestCalls, router.subjects())})
 	}
 	if err := malti.Shutdown(context.Background()); err != nil {
 		log.Fatal(err)
@@ -104,4 +75,37 @@ func measure() {
 		log.Fatal("not all was delivered: ", ledger)
 	}
 	_ = json.NewEncoder(os.Stdout).Encode(found)
+}
+
+// memory fills the buffer of one subject, which nobody takes anything from.
+func memory(name string) {
+	start()
+	subject := named(name, recorders(spans(hoarding())))
+	// Whatever grows by doubling has done so.
+	subject.calls(len(work))
+	before := heap()
+	subject.calls(segment - len(work))
+	grown := heap() - before
+	_ = json.NewEncoder(os.Stdout).Encode(float64(grown) / float64(segment-len(work)))
+}
+
+func count(name, number string) {
+	calls, err := strconv.Atoi(number)
+	if err != nil {
+		log.Fatal(err)
+	}
+	start()
+	subject := named(name, recorders(spans(provider)))
+	subject.calls(calls)
+	subject.settled(calls)
+}
+
+func named(name string, all []subject) subject {
+	for _, subject := range all {
+		if subject.name == name {
+			return subject
+		}
+	}
+	log.Fatal("there is no ", name)
+	return subject{}
 }

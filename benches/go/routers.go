@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"iter"
 	"net/http"
 	"net/http/httptest"
 
@@ -54,17 +53,27 @@ var routers = []router{
 	{name: "Fiber 3", fast: withFiber},
 }
 
-// subjects are what is compared, each a request by name.
-func (r router) subjects() iter.Seq2[string, func()] {
-	return func(yield func(string, func()) bool) {
+// subjects are what is compared, each a request.
+func (r router) subjects() []subject {
+	request := func(before string) func(int) {
 		if r.fast != nil {
-			_ = yield(bare, serveFast(r.fast(bare))) && yield(libmalti, serveFast(r.fast(libmalti)))
-			return
+			return serveFast(r.fast(before))
 		}
-		around := otelhttp.NewHandler(r.handler(bare), "bench", otelhttp.WithTracerProvider(provider))
-		_ = yield(bare, serve(r.handler(bare))) && yield(libmalti, serve(r.handler(libmalti))) &&
-			yield(aroundAll, serve(around)) && (r.own == "" || yield(r.own, serve(r.handler(r.own))))
+		return serve(r.handler(before))
 	}
+	all := []subject{
+		{name: bare, call: request(bare)},
+		{name: libmalti, call: request(libmalti), settle: delivered},
+	}
+	if r.fast != nil {
+		return all
+	}
+	around := otelhttp.NewHandler(r.handler(bare), "bench", otelhttp.WithTracerProvider(provider))
+	all = append(all, subject{name: aroundAll, call: serve(around), settle: flushed(provider)})
+	if r.own != "" {
+		all = append(all, subject{name: r.own, call: request(r.own), settle: flushed(provider)})
+	}
+	return all
 }
 
 // writer takes an answer and keeps nothing of it.
@@ -74,11 +83,11 @@ func (w writer) Header() http.Header            { return w.header }
 func (w writer) Write(body []byte) (int, error) { return len(body), nil }
 func (w writer) WriteHeader(int)                {}
 
-func serve(handler http.Handler) func() {
+func serve(handler http.Handler) func(int) {
 	w := writer{http.Header{}}
 	r := httptest.NewRequest("GET", "/users/7?x=1", nil)
 	r.Header.Set("X-Consumer-Id", "mobile-app")
-	return func() {
+	return func(int) {
 		// A server gives each request one of its own.
 		ctx, cancel := context.WithCancel(context.Background())
 		handler.ServeHTTP(w, r.WithContext(ctx))
@@ -86,9 +95,9 @@ func serve(handler http.Handler) func() {
 	}
 }
 
-func serveFast(handler fasthttp.RequestHandler) func() {
+func serveFast(handler fasthttp.RequestHandler) func(int) {
 	var ctx fasthttp.RequestCtx
-	return func() {
+	return func(int) {
 		ctx.Request.Reset()
 		ctx.Response.Reset()
 		ctx.Request.Header.SetMethod("GET")

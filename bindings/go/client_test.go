@@ -6,6 +6,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"log/slog"
 	"math"
@@ -235,6 +236,32 @@ func TestShutdownGivesUpWhereItIsRefused(t *testing.T) {
 	}
 }
 
+// Who cancels a Shutdown does not wait for it, but an Init that follows does: it begins with nothing of
+// the old client's.
+func TestAShutdownThatIsGivenUp(t *testing.T) {
+	config := settings()
+	address, _ := hanging(t)
+	config.URL, config.Log, config.ShutdownTimeout = "http://"+address, "off", malti.Ptr(shortEnd)
+	check(t, malti.Init(config))
+	check(t, malti.Record(get))
+	ctx, cancel := context.WithCancel(context.Background())
+	cancel()
+	started := time.Now()
+	err := malti.Shutdown(ctx)
+	took := time.Since(started)
+	wants(t, err, malti.ErrTimedOut)
+	wants(t, err, context.Canceled)
+	wants(t, malti.Record(get), malti.ErrNotRunning)
+	got := recording(t, settings(), 1, func() { check(t, malti.Record(get)) })
+	if waited := time.Since(started); took >= shortEnd || waited < shortEnd {
+		t.Errorf("Shutdown returned after %v, the next client ended after %v", took, waited)
+	}
+	same(t, got, "GET /users/{id} 200 alice")
+	if ledger := malti.Stats(); ledger.Recorded != 1 || ledger.Sent != 1 {
+		t.Errorf("%+v", ledger)
+	}
+}
+
 func TestRejected(t *testing.T) {
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, `{"detail":"Invalid API key"}`, http.StatusUnauthorized)
@@ -427,6 +454,48 @@ func TestManyGoroutines(t *testing.T) {
 	}
 	if lost := ledger.Recorded - ledger.Sent; lost != ledger.DroppedOverflow {
 		t.Errorf("%d lost: %+v", lost, ledger)
+	}
+}
+
+// Lives begin and end while others record, flush and look.
+func TestEverythingAtOnce(t *testing.T) {
+	const goroutines = 1000
+	var all sync.WaitGroup
+	for i := range goroutines {
+		all.Go(func() {
+			switch i % 5 {
+			case 0:
+				if err := malti.Init(settings()); err != nil {
+					t.Error(err)
+				}
+			case 1:
+				// An owner that is not the last flushes, and is told so where the last one ends the client meanwhile.
+				if err := malti.Shutdown(within(t, patience)); err != nil && !errors.Is(err, malti.ErrTimedOut) {
+					t.Error(err)
+				}
+			case 2:
+				if err := malti.Flush(within(t, patience)); err != nil {
+					t.Error(err)
+				}
+			case 3:
+				if ledger := malti.Stats(); side(ledger) != 0 {
+					t.Errorf("%+v", ledger)
+				}
+			default:
+				if err := malti.Record(get); err != nil && !errors.Is(err, malti.ErrNotRunning) {
+					t.Error(err)
+				}
+			}
+		})
+	}
+	all.Wait()
+	// A share for each Init that no Shutdown has given back.
+	for range goroutines / 5 {
+		check(t, malti.Shutdown(within(t, patience)))
+	}
+	wants(t, malti.Record(get), malti.ErrNotRunning)
+	if ledger := malti.Stats(); ledger.State != "stopped" || ledger.Sent != ledger.Recorded {
+		t.Errorf("%+v", ledger)
 	}
 }
 

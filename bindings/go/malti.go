@@ -50,8 +50,9 @@ var life struct {
 	automatic bool
 }
 
-// Init starts the client: by config, then the environment, then the defaults. It returns at once, and
-// does no network I/O. Another call with the same settings shares the client.
+// Init starts the client: by config, then the environment, then the defaults. It does no network I/O, and
+// returns at once, unless a [Shutdown] whose context was cancelled still delivers: then it waits for the
+// end of that one's time. Another call with the same settings shares the client.
 //
 // Nil also where the settings switch it off, or hold no API key (which is logged): then nothing is
 // recorded. [ErrInvalidValue], [ErrAlreadyInitialized], [ErrNoCgo], [ErrIncompatible]. Without Init
@@ -161,7 +162,8 @@ func delivered(status int32) error {
 
 // Shutdown delivers what it can until ctx's deadline (without one, for ShutdownTimeout) and stops the
 // client; the call that belongs to an earlier Init of several only flushes. It returns by the deadline,
-// or when ctx is done, and gives up at once where the server refuses connections. Init may follow.
+// or when ctx is cancelled (delivery then uses what is left of its time), and gives up at once where the
+// server refuses connections. Init may follow.
 //
 // [ErrTimedOut]: stopped all the same, but some records were not confirmed: they are counted, and one
 // log line gives the ledger. Nil without a client. Call it after [http.Server.Shutdown] has returned.

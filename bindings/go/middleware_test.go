@@ -6,10 +6,12 @@ import (
 	"bufio"
 	"context"
 	"crypto/tls"
+	"errors"
 	"fmt"
 	"io"
 	"log"
 	"mime/multipart"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"net/http/httptrace"
@@ -267,6 +269,40 @@ func TestPanicsGoOn(t *testing.T) {
 	}
 }
 
+// Whatever a handler panics with is recorded, and ends the request as it would without the middleware.
+func TestKindsOfPanics(t *testing.T) {
+	var nobody *http.Request
+	kinds := map[string]func(http.ResponseWriter){
+		"/nil":          func(http.ResponseWriter) { panic(nil) },
+		"/runtime":      func(http.ResponseWriter) { _ = nobody.URL },
+		"/incomparable": func(http.ResponseWriter) { panic([]int{1}) },
+		"/wrapped":      func(http.ResponseWriter) { panic(fmt.Errorf("x: %w", http.ErrAbortHandler)) },
+		"/status":       func(w http.ResponseWriter) { w.WriteHeader(99) },
+	}
+	var said lines
+	server := httptest.NewUnstartedServer(malti.Middleware(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		kinds[r.URL.Path](w)
+	})))
+	server.Config.ErrorLog = log.New(&said, "", 0)
+	server.Start()
+	defer server.Close()
+	var wanted []string
+	got := recording(t, settings(), len(kinds), func() {
+		for target := range kinds {
+			wanted = append(wanted, "GET "+target+" 500 anonymous")
+			answer, err := http.ReadResponse(bufio.NewReader(connect(t, server, target)), nil)
+			if err == nil {
+				t.Errorf("%s was answered %s", target, answer.Status)
+			}
+		}
+	})
+	same(t, got, wanted...)
+	// The server's log says where, as ever.
+	if text := said.String(); strings.Count(text, "http: panic serving") != len(kinds) || !strings.Contains(text, "TestKindsOfPanics") {
+		t.Error(text)
+	}
+}
+
 func TestHandlersThatBreakOff(t *testing.T) {
 	mux := http.NewServeMux()
 	mux.HandleFunc("/before", func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) })
@@ -442,6 +478,57 @@ func TestTheWriterKeepsItsAbilities(t *testing.T) {
 	})
 	same(t, got, "GET /hints 201 anonymous", "GET /file 200 anonymous", "GET /none 200 anonymous",
 		"GET /hijack 101 anonymous", "GET /late-hijack 202 anonymous")
+}
+
+// What a ResponseController does reaches the connection: an answer flows while the request still comes.
+func TestBothWaysAtOnce(t *testing.T) {
+	server := serving(t, malti.Middleware(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		controller := http.NewResponseController(w)
+		if err := errors.Join(controller.EnableFullDuplex(), controller.SetReadDeadline(time.Now().Add(patience))); err != nil {
+			t.Error(err)
+			return
+		}
+		for body := bufio.NewScanner(r.Body); body.Scan(); {
+			fmt.Fprintln(w, body.Text())
+			_ = controller.Flush()
+		}
+	})))
+	got := recording(t, settings(), 1, func() {
+		body, writer := io.Pipe()
+		request, _ := http.NewRequest("POST", server.URL+"/echo", body)
+		go fmt.Fprintln(writer, "0")
+		answer, err := http.DefaultClient.Do(request)
+		check(t, err)
+		defer answer.Body.Close()
+		echo := bufio.NewReader(answer.Body)
+		for i := range 3 {
+			if line, err := echo.ReadString('\n'); line != fmt.Sprintln(i) {
+				t.Fatalf("%q %v", line, err)
+			}
+			fmt.Fprintln(writer, i+1)
+		}
+		writer.Close()
+		_, err = io.Copy(io.Discard, echo)
+		check(t, err)
+	})
+	same(t, got, "POST /echo 200 anonymous")
+}
+
+func TestConnect(t *testing.T) {
+	server := serving(t, malti.Middleware(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.WriteHeader(http.StatusOK)
+	})))
+	got := recording(t, settings(), 1, func() {
+		conn, err := net.Dial("tcp", server.Listener.Addr().String())
+		check(t, err)
+		defer conn.Close()
+		fmt.Fprint(conn, "CONNECT shop.example:443 HTTP/1.1\r\nHost: shop.example:443\r\n\r\n")
+		answer, err := http.ReadResponse(bufio.NewReader(conn), nil)
+		check(t, err)
+		answer.Body.Close()
+	})
+	// There is no path.
+	same(t, got, "CONNECT / 200 anonymous")
 }
 
 func TestHTTP2(t *testing.T) {
