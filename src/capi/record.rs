@@ -46,7 +46,7 @@ pub(crate) fn submit_request<'a>(
     peer: &'a [u8],
 ) -> i32 {
     let request = Request {
-        state: Some(call.consumer),
+        state: (!call.consumer.is_empty()).then_some(call.consumer),
         query,
         peer,
         ..Request::default()
