@@ -15,7 +15,6 @@ import subprocess
 import sys
 import tempfile
 from pathlib import Path
-from statistics import median
 from typing import NamedTuple
 
 sys.path.append(str(Path(__file__).resolve().parents[1] / "tests" / "nginx"))
@@ -33,9 +32,9 @@ module and without it, all else alike. Instructions are the difference of two ru
 whole process, all its threads together, so that the sender's share is in them; the settings are the
 defaults, and what is sent goes to a file that takes all. Requests a second are wrk's, on 16
 connections, one second at a time: 15 pairs of with, without, without, with. wrk, the worker and its
-sender share the machine, none of them pinned to a core: where wrk and the worker fill it, the sender
-takes its time from them, and requests a second tell that too. The CPU time is the worker's alone, of
-its event loop and of all its threads, the sender among them.
+sender share the machine, none of them pinned to a core: where wrk and the worker fill it, the
+sender takes its time from them, and requests a second tell that too. The CPU time is the worker's
+alone, of its event loop and of all its threads, the sender among them.
 """
 
 REQUESTS = (2_000, 6_000)
