@@ -49,7 +49,7 @@ NODE_ENTRIES = {"napi_register_module_v1", "node_api_module_get_api_version_v1"}
 def headers(tally: Tally) -> None:
     """Each public header compiles alone, twice included, in each language version."""
     matrix = [("c99", "malti.h"), ("c11", "malti.h"), ("c17", "malti.h"), ("c++17", "malti.h")]
-    matrix += [("c++17", "malti.hpp"), ("c++20", "malti.hpp")]
+    matrix += [(standard, "malti.hpp") for standard in ("c++17", "c++20", "c++2b")]
     for standard, name in matrix:
         is_cpp = standard.startswith("c++")
         source = f'#include "{name}"\n#include "{name}"\nint main(void) {{ return 0; }}\n'
@@ -64,6 +64,10 @@ def headers(tally: Tally) -> None:
             command += ["-I", str(INCLUDE), "-fsyntax-only", "-"]
             status, text = output(command, stdin=source)
             tally.check(check, [text] if status else [])
+    without = [CXX, "-x", "c++", "-fno-exceptions", "-I", str(INCLUDE), "-fsyntax-only", "-"]
+    _, text = output(without, stdin="#include <malti.hpp>\n")
+    told = "malti.hpp needs exceptions" in text
+    tally.check("malti.hpp without exceptions says what it needs", [] if told else [text])
 
 
 def functions() -> set[str]:

@@ -18,6 +18,10 @@
 
 #include <malti.h>
 
+#ifndef __cpp_exceptions
+#error "malti.hpp needs exceptions; a program without them has malti.h"
+#endif
+
 #include <atomic>
 #include <chrono>
 #include <cstddef>

@@ -33,6 +33,8 @@ pub(crate) struct Tenure {
     pub(crate) config: Arc<Config>,
     /// Who called, by these settings.
     pub(crate) rules: Rules,
+    /// A bit for the length of each header's name that the rules read.
+    read_lengths: u64,
     sink: Said,
     /// The process that was started; in any other one the client is a child's.
     pid: u32,
@@ -40,6 +42,18 @@ pub(crate) struct Tenure {
     owners: AtomicU32,
     /// The one leaked before it: found again by a later init, and by tools that look for leaks.
     previous: Option<&'static Tenure>,
+}
+
+impl Tenure {
+    /// Whether a header of this name can make a difference. Most are of a length that none of those has.
+    pub(crate) fn reads(&self, name: &[u8]) -> bool {
+        self.read_lengths & length_bit(name) != 0 && self.rules.reads(name)
+    }
+}
+
+/// Names longer than 63 bytes share theirs with shorter ones.
+fn length_bit(name: &[u8]) -> u64 {
+    1 << (name.len() % 64)
 }
 
 /// A function of the host that takes log lines, told from others by what the host gave.
@@ -250,9 +264,13 @@ pub(crate) fn init(config: Config, callback: Option<HostLog>) -> Result<Started,
         .find(|t| t.pid == pid && t.sink == sink && t.config.difference(&config).is_none());
     let tenure = same.unwrap_or_else(|| {
         let rules = config.rules();
+        let names = rules.names();
         let leaked: &'static Tenure = Box::leak(Box::new(Tenure {
             config: Arc::new(config),
             rules,
+            read_lengths: names
+                .iter()
+                .fold(0, |bits, name| bits | length_bit(name.as_bytes())),
             sink,
             pid,
             legacy: Legacy::new(),

@@ -253,7 +253,7 @@ ngx_http_malti_target(ngx_http_request_t *r, ngx_str_t *path, ngx_str_t *query)
     *path = r->unparsed_uri;
     ngx_str_null(query);
 
-    mark = path->len ? ngx_strlchr(path->data, path->data + path->len, '?') : NULL;
+    mark = path->len ? memchr(path->data, '?', path->len) : NULL;
     if (mark) {
         query->data = mark + 1;
         query->len = path->data + path->len - query->data;

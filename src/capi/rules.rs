@@ -105,7 +105,7 @@ pub unsafe extern "C" fn malti_reads_header(name: *const c_char, name_len: usize
         let Ok(name) = (unsafe { argument("name", name, name_len, HEADERS_MAX) }) else {
             return MALTI_ERR_INVALID_ARGUMENT;
         };
-        process::tenure().is_some_and(|tenure| tenure.rules.reads(name)) as i32
+        process::tenure().is_some_and(|tenure| tenure.reads(name)) as i32
     })
 }
 

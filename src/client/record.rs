@@ -32,7 +32,7 @@ impl<'a> RawCall<'a> {
         record: impl FnOnce(RawCall<'_>) -> T,
     ) -> T {
         let request = Request {
-            state: Some(self.consumer),
+            state: (!self.consumer.is_empty()).then_some(self.consumer),
             query,
             peer,
             ..Request::default()

@@ -3,6 +3,9 @@
 
 #define HEADERS "Host\0h\0X-User-ID\0ann\0X-Request-Id\0r1\0"
 
+/* A name of more than 64 bytes. */
+#define LENGTHY "x-the-context-of-this-request-by-a-name-that-no-header-had-so-far-0123"
+
 static int32_t request(const char *consumer, const char *context, const char *headers, size_t headers_len,
                        const char *query, const char *peer)
 {
@@ -24,7 +27,8 @@ int main(void)
     const char *path = temp_file(url, sizeof url);
     memset(huge, 'h', sizeof huge - 1);
     huge[sizeof huge - 1] = '\0';
-    CHECK_INT(start(settings("url", url, "context_headers", "x-request-id", "use_ip_as_consumer", "true", NULL)),
+    CHECK_INT(start(settings("url", url, "context_headers", "x-request-id, " LENGTHY, "use_ip_as_consumer", "true",
+                             NULL)),
               MALTI_OK);
     const struct {
         const char *consumer, *context;
@@ -51,7 +55,9 @@ int main(void)
     CHECK_INT(malti_reads_header("x-user-ID", MALTI_NTS), 1);
     CHECK_INT(malti_reads_header("X-Request-Id: r1", 12), 1);
     CHECK_INT(malti_reads_header("X-Forwarded-For", 15), 1);
+    CHECK_INT(malti_reads_header(LENGTHY, MALTI_NTS), 1);
     CHECK_INT(malti_reads_header("Host", MALTI_NTS), 0);
+    CHECK_INT(malti_reads_header("X-Request-Is", MALTI_NTS), 0);
     CHECK_INT(malti_reads_header(NULL, 0), 0);
     CHECK_INT(malti_reads_header(NULL, 1), MALTI_ERR_INVALID_ARGUMENT);
 

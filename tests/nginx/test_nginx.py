@@ -57,6 +57,16 @@ ROUTES = """
             proxy_pass http://UPSTREAM;
         }
         location /quiet/ { malti off; return 200 "quiet\\n"; }
+        location /nest/ {
+            malti_consumer $http_x_customer;
+            proxy_pass http://UPSTREAM;
+            location /nest/quiet/ {
+                malti off;
+                return 200 "quiet\\n";
+                location /nest/quiet/loud/ { malti on; return 200 "loud\\n"; }
+            }
+            location = /nest/quiet { malti off; return 200 "quiet\\n"; }
+        }
         location /limited { limit_except GET { deny all; } return 200 "limited\\n"; }
 
         location /guarded/ { auth_request /auth; proxy_pass http://UPSTREAM; }
@@ -64,6 +74,9 @@ ROUTES = """
         location /try/ { try_files $uri @fallback; }
         location @fallback { proxy_pass http://UPSTREAM; }
         location /broken/ { error_page 502 /sorry.html; proxy_pass http://unix:nobody.sock; }
+        location /hushed/ {
+            malti off; error_page 502 /sorry.html; proxy_pass http://unix:nobody.sock;
+        }
         location = /sorry.html { return 503 "sorry\\n"; }
         location /old/ { rewrite ^/old/(.*) /users/$1 last; }
         location /closed/ { return 444; }
@@ -163,11 +176,16 @@ TABLE: list[tuple[str, dict[str, str], str | None]] = [
     ("GET /named/5", {"X_User_Id": "ann"}, "GET /named/{id} 200 ann plan="),
     ("GET /late/", {"X_User_Id": "a"}, "GET /late/* 200 known-to-the-upstream"),
     ("GET /quiet/", {}, None),
+    ("GET /nest/7", {"X_Customer": "acme"}, "GET /nest/* 200 acme"),
+    ("GET /nest/quiet", {}, None),
+    ("GET /nest/quiet/7", {}, None),
+    ("GET /nest/quiet/loud/7", {"X_Customer": "acme"}, "GET /nest/quiet/loud/* 200 acme"),
     ("GET /limited", {}, "GET /limited* 200 anonymous"),
     ("DELETE /limited", {}, "DELETE /limited* 403 anonymous"),
     ("GET /guarded/x", {}, "GET /guarded/* 200 anonymous"),
     ("GET /try/x", {}, "GET /try/* 200 anonymous"),
     ("GET /broken/x", {}, "GET /broken/* 502 anonymous"),
+    ("GET /hushed/x", {}, None),
     ("GET /old/7?consumer_id=c", {}, "GET /old/* 200 c"),
     ("GET /closed/", {}, "GET /closed/* 444 anonymous"),
     ("GET /gone/1", {"Host": "other"}, "GET /gone/1 410 anonymous"),
@@ -218,6 +236,31 @@ def test_client_that_leaves_is_499(nginx: Make, receiver: Receiver, upstream: Up
         assert rows(receiver.wait_for(1)) == ["GET /slow 499 anonymous"]
     finally:
         upstream.go_on.set()
+
+
+def test_upstream_that_takes_too_long(nginx: Make, receiver: Receiver) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        conf = f"""malti on; proxy_read_timeout 200ms; server {{ LISTEN location /silent/ {{
+            proxy_pass http://127.0.0.1:{silent.getsockname()[1]}; }} }}"""
+        server = nginx(conf).start()
+        assert ask(server, "GET", "/silent/") == 504
+        server.stop()
+    (record,) = receiver.records()
+    assert rows([record]) == ["GET /silent/* 504 anonymous"]
+    assert 190 <= record["response_time"] < PATIENCE * 1000
+
+
+def test_request_that_goes_to_the_next_upstream_is_one(
+    nginx: Make, receiver: Receiver, upstream: Upstream
+) -> None:
+    conf = f"""malti on;
+        upstream some {{ server unix:nobody.sock max_fails=0; server {upstream.address}; }}
+        server {{ LISTEN location /users/ {{ proxy_pass http://some; }} }}"""
+    server = nginx(conf).start()
+    assert [ask(server, "GET", "/users/7") for _ in range(4)] == [200] * 4
+    server.stop()
+    assert rows(receiver.records()) == ["GET /users/* 200 anonymous"] * 4
+    assert server.log().count("nobody.sock") >= 2
 
 
 def test_what_is_no_request_leaves_no_record(nginx: Make, receiver: Receiver) -> None:
@@ -329,6 +372,8 @@ class Load:
         self.nginx = nginx
         self.answered: list[str] = []
         self.unanswered: list[str] = []
+        #: The last answer on a connection that broke: nginx sends it before it is recorded.
+        self.doubtful: set[str] = set()
         self._over = threading.Event()
         self._threads = [
             threading.Thread(target=self._client, args=(number,)) for number in range(clients)
@@ -338,7 +383,7 @@ class Load:
 
     def _client(self, number: int) -> None:
         connection = http.client.HTTPConnection("127.0.0.1", self.nginx.port, timeout=PATIENCE)
-        count = 0
+        count, last = 0, ""
         while not self._over.is_set():
             name = f"c{number}-{count}"
             count += 1
@@ -348,10 +393,12 @@ class Load:
                 response.read()
                 assert response.status == 200
                 self.answered.append(name)
+                last = name
             except ConnectionRefusedError:
                 return
             except (OSError, http.client.HTTPException):
                 self.unanswered.append(name)
+                self.doubtful.add(last)
                 connection.close()
         connection.close()
 
@@ -438,6 +485,46 @@ def test_killed_worker_leaves_its_records_to_the_next(
     server.stop()
     times = Counter(record["consumer"] for record in receiver.records())
     assert {name: times[name] for name in [*names[:-1], "next"] if times[name] != 1} == {}
+
+
+def durable(spool: Path) -> set[int]:
+    """The processes that have a durable buffer there, or had one."""
+    return {int(file.name.split("-")[1]) for file in spool.glob("malti-*.spool")}
+
+
+def test_workers_that_are_killed_and_reloaded_under_load(
+    nginx: Make, receiver: Receiver, upstream: Upstream, tmp_path: Path
+) -> None:
+    spool = tmp_path / "spool"
+    spool.mkdir()
+    conf = f"{HOUR} malti_set spool_dir {spool}; keepalive_requests 1000000;"
+    server = nginx(proxied(upstream) + conf, workers=2).start()
+    load = Load(server)
+    for number in [signal.SIGKILL, signal.SIGHUP, signal.SIGKILL]:
+        before = set(server.workers())
+        if number == signal.SIGKILL:
+            until("a durable buffer", lambda before=before: durable(spool) & before)
+            gone = {min(durable(spool) & before)}
+            load.more(100)
+            os.kill(*gone, number)
+        else:
+            gone = before
+            server.send(number)
+        until(
+            "new workers",
+            lambda gone=gone: len(server.workers()) == 2 and not gone & set(server.workers()),
+        )
+    load.more(100)
+    load.end()
+    server.stop()
+    # What no worker took over in the meantime.
+    server = nginx(OK + conf).start()
+    assert ask(server, "GET", "/") == 200
+    server.stop()
+    recorded = {record["consumer"] for record in receiver.records()}
+    assert load.unanswered, "no connection broke"
+    assert set(load.answered) - load.doubtful - recorded == set()
+    assert list(spool.iterdir()) == []
 
 
 def test_server_that_hangs_holds_nothing_up(nginx: Make) -> None:
