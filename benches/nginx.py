@@ -30,9 +30,9 @@ Instructions are the difference of two run lengths of the whole process, all its
 so that the sender's share is in them; they are the same whatever else the machine does. The
 settings are the defaults, and what is sent goes to a file that takes all. Requests a second are
 wrk's, on 16 connections, one second at a time: 15 pairs of with, without, without, with. wrk, the
-worker and its sender share the machine, none of them pinned to a core: where wrk and the worker fill
-it, the sender takes its time from them, and requests a second tell that too. The CPU time is the
-worker's alone, of its event loop and of all its threads, the sender among them.
+worker and its sender share the machine, none of them pinned to a core: where wrk and the worker
+fill it, the sender takes its time from them, and requests a second tell that too. The CPU time is
+the worker's alone, of its event loop and of all its threads, the sender among them.
 """
 
 REQUESTS = (2_000, 6_000)

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
-use crate::client::WAIT_MAX;
+use crate::client::{FlushError, WAIT_MAX};
 use crate::config::Config;
 use crate::consumer::Rules;
 use crate::ledger::Stats;
@@ -174,6 +174,17 @@ impl Ending {
     fn is_under_way() -> bool {
         HOT.state.load(Ordering::Acquire) != 0
     }
+
+    /// Whether none is under way any more, before no time is left.
+    fn wait(left: impl Fn() -> Duration) -> bool {
+        while Ending::is_under_way() {
+            if left().is_zero() {
+                return false;
+            }
+            nap();
+        }
+        true
+    }
 }
 
 impl Drop for Ending {
@@ -306,9 +317,7 @@ pub(crate) fn release(timeout: Duration, others: Duration) -> Result<bool, Absen
     let Some(running) = tenure() else {
         drop(turn);
         // Whoever calls this may end the process next: what another thread delivers just now deserves its time.
-        while Ending::is_under_way() && !left().is_zero() {
-            nap();
-        }
+        Ending::wait(left);
         return Err(Absent::NotRunning);
     };
     if !running.config.is_enabled() {
@@ -316,8 +325,15 @@ pub(crate) fn release(timeout: Duration, others: Duration) -> Result<bool, Absen
     }
     if running.owners.fetch_sub(1, Ordering::AcqRel) > 1 {
         drop(turn);
-        let wait = others.min(left());
-        return Ok(hot().is_none_or(|shell| shell.flush(wait).is_ok()));
+        let Some(shell) = hot() else {
+            return Ok(true);
+        };
+        let flushed = shell.flush(others.min(left()));
+        if flushed == Err(FlushError::NotRunning) {
+            // The last owner ended it meanwhile, and delivers for all.
+            return Ok(Ending::wait(left) && shell.stats().dropped_shutdown == 0);
+        }
+        return Ok(flushed.is_ok());
     }
     TENURE.clear();
     let Some(shell) = HOT.get() else {

@@ -71,7 +71,7 @@ async function times() {
   }
   for (const [name, one] of all) {
     const found = await percentiles(one)
-    PERMILLE.forEach((permille, i) => add(`${name}_${permille}`, found[i]))
+    for (const [i, permille] of PERMILLE.entries()) add(`${name}_${permille}`, found[i])
   }
   return figures
 }

@@ -72,7 +72,10 @@ pub(crate) fn spawn(
     let spawned = std::thread::Builder::new()
         .name(name.to_owned())
         .stack_size(stack)
-        .spawn(run);
+        .spawn(|| {
+            yield_to_the_host();
+            run();
+        });
     // SAFETY: `before` was filled by pthread_sigmask above.
     unsafe { libc::pthread_sigmask(libc::SIG_SETMASK, before.as_ptr(), ptr::null_mut()) };
     spawned.map(drop)
@@ -107,6 +110,22 @@ pub(crate) fn write_stderr(line: &[u8]) {
             libc::sigwait(pipe.as_ptr(), &mut signal);
         }
         libc::pthread_sigmask(libc::SIG_SETMASK, before.as_ptr(), ptr::null_mut());
+    }
+}
+
+/// This thread, woken, preempts no other: it takes its turn when the host's thread sleeps or has had its own. It gets as
+/// much time as before, so that nobody waits long for a lock that it holds.
+fn yield_to_the_host() {
+    #[cfg(any(target_os = "linux", target_os = "android"))]
+    // SAFETY: both are written before they are read. Where it fails all is as it was.
+    unsafe {
+        let (mut policy, mut parameter) = (0, MaybeUninit::uninit());
+        let this = libc::pthread_self();
+        if libc::pthread_getschedparam(this, &mut policy, parameter.as_mut_ptr()) == 0
+            && policy == libc::SCHED_OTHER
+        {
+            libc::pthread_setschedparam(this, libc::SCHED_BATCH, parameter.as_ptr());
+        }
     }
 }
 
