@@ -203,3 +203,15 @@ pub(crate) unsafe fn strnlen(text: *const c_char, most: usize) -> usize {
     // SAFETY: by the caller's promise.
     unsafe { libc::strnlen(text, most) }
 }
+
+#[cfg(all(test, target_os = "linux"))]
+mod tests {
+    #[test]
+    fn a_thread_of_ours_preempts_none_of_the_hosts() {
+        let (said, heard) = std::sync::mpsc::channel();
+        // SAFETY: asks about the calling thread.
+        let ask = move || said.send(unsafe { libc::sched_getscheduler(0) }).unwrap();
+        super::spawn("asked", 1 << 16, ask).unwrap();
+        assert_eq!(heard.recv(), Ok(libc::SCHED_BATCH));
+    }
+}
