@@ -168,7 +168,9 @@ func (e *Exchange) End(status int, begun bool, recovered any) {
 		return
 	}
 	elapsed := time.Since(e.started)
-	if e.forget != nil && !e.forget() {
+	if e.forget != nil {
+		e.forget()
+		// A handler may hear of it, and be done, before the watch does.
 		e.leave()
 	}
 	left := time.Duration(e.left.Load())
