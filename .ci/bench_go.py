@@ -37,8 +37,8 @@ calls by the clock, less what the clock takes. Threads are goroutines, each on a
 and GOMAXPROCS as many, which share 20,000 calls, and the figure is their CPU time: what the
 collector of garbage and OpenTelemetry's own goroutine do elsewhere is left out. Memory is what Go
 and C have allocated. Instructions are callgrind's of the thread that records, the difference of two
-run lengths. Apitally's Go client is not here: the module proxy that the bench ran with refuses it.
-For Fiber 3 and Echo 5 there is no middleware of OpenTelemetry's to be had.
+run lengths. Apitally's Go client is not measured. For Fiber 3 and Echo 5 there is no middleware of
+OpenTelemetry's to be had.
 """
 FOLDER = BENCHES / "go"
 WIDTHS = (26, 10, 32, 24, 7)

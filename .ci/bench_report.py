@@ -210,10 +210,6 @@ def in_words(plot: Found) -> str:
     return f"{plot['title']}, in {plot['y']}: {', '.join(said)}"
 
 
-def first_heading(page: Path) -> str:
-    return page.read_text().partition("\n")[0].strip("# ")
-
-
 def section(name: str, part: Found) -> list[str]:
     lines = [f"## {PARTS[name]}", "", filled(part["method"]), ""]
     versions = ", ".join(named(key, value) for key, value in part["versions"].items() if value)
@@ -233,9 +229,6 @@ def section(name: str, part: Found) -> list[str]:
         lines += [f"![{in_words(plot)}](benchmarks/{plot['name']}.svg)", ""]
     if not part.get("finished", True):
         lines += ["This run was ended before it had measured all.", ""]
-    more = PAGE.with_name(f"benchmarks-{name}.md")
-    if more.is_file():
-        lines += [f"More: [{first_heading(more)}]({more.name}).", ""]
     for failure in part["failures"]:
         lines += [f"Not measured: {failure}", ""]
     return lines

@@ -46,10 +46,6 @@ def navigation(text: str) -> str:
     """A table of contents for each section of links."""
     for section in text.split("\n## ")[1:]:
         entries = [f"{title} <{page}>" for title, page in TO_A_PAGE.findall(section)]
-        if section.startswith("Reference"):
-            # What is measured comes in by its name.
-            found = sorted(path.stem for path in ROOT.glob("docs/benchmarks-*.md"))
-            entries += [page for page in found if f"({page}.md)" not in section]
         if entries:
             options = [":hidden:", f":caption: {section.splitlines()[0]}"]
             text += "\n".join(["", "```{toctree}", *options, "", *entries, "```", ""])

@@ -324,16 +324,15 @@ pub(crate) fn release(timeout: Duration, others: Duration) -> Result<bool, Absen
         return Err(Absent::Disabled);
     }
     if running.owners.fetch_sub(1, Ordering::AcqRel) > 1 {
+        let shell = hot();
         drop(turn);
-        let Some(shell) = hot() else {
-            return Ok(true);
-        };
-        let flushed = shell.flush(others.min(left()));
-        if flushed == Err(FlushError::NotRunning) {
-            // The last owner ended it meanwhile, and delivers for all.
-            return Ok(Ending::wait(left) && shell.stats().dropped_shutdown == 0);
-        }
-        return Ok(flushed.is_ok());
+        let until = Instant::now() + others.min(left());
+        let left = || until.saturating_duration_since(Instant::now());
+        return Ok(match shell.map(|shell| shell.flush(left())) {
+            // The last owner ended it meanwhile, delivers for all, and tells what it lost.
+            Some(Err(FlushError::NotRunning)) => Ending::wait(left),
+            flushed => flushed.is_none_or(|flushed| flushed.is_ok()),
+        });
     }
     TENURE.clear();
     let Some(shell) = HOT.get() else {

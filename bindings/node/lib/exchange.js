@@ -10,7 +10,11 @@ const SERVER_ERROR = 500
 /** What fails at a connection that its client resets. On Deno a file's error has no other mark. */
 const CONNECTION_CALL = /^(read|write|shutdown)/
 /** By the codes of errors that have a status other than 400. */
-const REFUSALS = { ERR_HTTP_REQUEST_TIMEOUT: 408, HPE_CHUNK_EXTENSIONS_OVERFLOW: 413 }
+const REFUSALS = {
+  ERR_HTTP_REQUEST_TIMEOUT: 408,
+  HPE_CHUNK_EXTENSIONS_OVERFLOW: 413,
+  HPE_HEADER_OVERFLOW: 431,
+}
 /** HTTP/2's code for a stream that its client does not want any more. */
 const CANCEL = 8
 

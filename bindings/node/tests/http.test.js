@@ -148,8 +148,11 @@ test('a request that Node cannot read to its end has the status of its answer', 
     [fast, '/chunk', 'no chunk'],
     [slow, '/slow', ''],
   ]
-  // Deno has no limit of that.
-  if (!('Deno' in globalThis)) requests.push([fast, '/extension', `1;${'e'.repeat(20_000)}`])
+  // Deno has no limit of these.
+  if (!('Deno' in globalThis)) {
+    requests.push([fast, '/extension', `1;${'e'.repeat(20_000)}`])
+    requests.push([fast, '/trailer', `0\r\nX-Long: ${'t'.repeat(20_000)}\r\n`])
+  }
   for (const [port, target, body] of requests) {
     const socket = net.connect(port, '127.0.0.1').on('error', () => {})
     socket.write(`POST ${target} HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n`)
@@ -158,7 +161,7 @@ test('a request that Node cannot read to its end has the status of its answer', 
     socket.resume()
     await new Promise((resolve) => socket.once('close', resolve))
   }
-  const expected = [202, 400, 408, 413].slice(0, requests.length)
+  const expected = [202, 400, 408, 413, 431].slice(0, requests.length)
   assert.deepEqual(
     (await news(requests.length)).map(({ endpoint, status }) => [endpoint, status]),
     requests.map(([, target], at) => [target, expected[at]]),

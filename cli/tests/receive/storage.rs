@@ -1,6 +1,7 @@
 //! `--db` where the disk, the file or another program is in the way.
 
 use std::collections::BTreeMap;
+use std::ops::Range;
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::thread;
@@ -8,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::json;
 
-use crate::client::{Receiver, Request, batch, good, record};
+use crate::client::{self, Receiver, Request, batch, good, record};
 use crate::database::{Place, consumers, sql, stop, stopped};
 
 /// A receiver whose files may have so many bytes, for `sh` of which 512 are one: the nearest to a full
@@ -41,9 +42,13 @@ fn limit(receiver: &Receiver, bytes: &str) {
 /// Sends batches of so many until one is refused, and gives how many records are stored.
 #[cfg(target_os = "linux")]
 fn fill(receiver: &Receiver, batch: usize) -> usize {
+    fill_with(receiver, batch, consumers)
+}
+
+fn fill_with(receiver: &Receiver, batch: usize, made: impl Fn(Range<usize>) -> String) -> usize {
     let mut stored = 0;
     loop {
-        let answer = receiver.ingest(consumers(stored..stored + batch));
+        let answer = receiver.ingest(made(stored..stored + batch));
         if answer.status == 200 {
             stored += batch;
             assert!(stored < 100_000, "it never was full");
@@ -142,6 +147,32 @@ fn a_full_disk_that_is_emptied() {
         assert!(2 * again > stored, "{again}, and {stored} before");
         let said = said(receiver);
         assert_eq!(said.lines().count(), 3, "{said}");
+    }
+}
+
+/// Nor do records of the longest texts take what that needs.
+#[cfg(target_os = "linux")]
+#[test]
+fn a_disk_full_of_long_texts_that_is_emptied() {
+    for (text, batch) in [("x", 700), ("漢", 50), ("漢", 500)] {
+        let long = text.repeat(490);
+        let made = |names: Range<usize>| {
+            let texts =
+                json!({ "endpoint": long, "consumer": long, "node": long, "context": long });
+            client::batch(&vec![record(texts); names.len()])
+        };
+        let place = Place::new();
+        let Some(mut command) = small_disk(&place, 20) else {
+            return;
+        };
+        let receiver = Receiver::spawn(&mut command);
+        let stored = fill_with(&receiver, batch, made);
+        assert!(stored >= batch, "{text}");
+        assert_eq!(delete(&receiver), 200, "{text} {batch}");
+        assert_eq!(receiver.ingest(good()).status, 200);
+        let again = fill_with(&receiver, batch, made);
+        assert!(2 * again >= stored, "{again}, and {stored} before");
+        said(receiver);
     }
 }
 

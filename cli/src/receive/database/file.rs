@@ -15,8 +15,11 @@ const PAGES: i64 = 1_000;
 /// this part of the file, for deleting writes a page for each 820 of it and one for each 1,000.
 const SPARE: u64 = 256 << 10;
 const SPARE_PART: u64 = 200;
-/// Bytes that a record is taken to need, in the log and in the file.
-const RECORD: u64 = 256;
+/// Bytes of a record beside its texts.
+const RECORD: u64 = 128;
+/// What a record is taken to need for each of its bytes: in the file and in the log, whose pages may be
+/// half empty.
+const NEEDED: u64 = 4;
 
 /// What the file keeps; the oldest records go first.
 pub struct Limits {
@@ -28,6 +31,32 @@ pub struct Limits {
 pub enum Change {
     Add(Vec<Record>),
     Clear,
+}
+
+impl Change {
+    /// Bytes of what it adds.
+    pub fn bytes(&self) -> u64 {
+        let Change::Add(batch) = self else {
+            return 0;
+        };
+        let of = |record: &Record| {
+            let Record {
+                service,
+                method,
+                endpoint,
+                consumer,
+                node,
+                context,
+                ..
+            } = record;
+            let optional = [node, context].into_iter().flatten();
+            let texts = [service, method, endpoint, consumer]
+                .into_iter()
+                .chain(optional);
+            RECORD + texts.map(|text| text.len() as u64).sum::<u64>()
+        };
+        batch.iter().map(of).sum()
+    }
 }
 
 /// A change that is in the file and not in memory yet.
@@ -114,16 +143,16 @@ impl RecordFile {
         rows.collect()
     }
 
-    /// Whether the disk has room for a change with which there are so many records to write.
+    /// Whether the disk has room for a change, and for so many bytes of others before it.
     ///
     /// # Errors
     /// It has none.
-    pub fn room_for(&self, change: &Change, records: usize) -> Result<(), String> {
+    pub fn room_for(&self, change: &Change, others: u64) -> Result<(), String> {
         if matches!(change, Change::Clear) {
             return Ok(());
         }
         let bytes = self.bytes_of("page_count").map_err(|error| words(&error))?;
-        let needed = SPARE + bytes / SPARE_PART + 2 * records as u64 * RECORD;
+        let needed = SPARE + bytes / SPARE_PART + NEEDED * (others + change.bytes());
         let is_there = || self.attached.room().is_none_or(|room| room >= needed);
         // The log may be all that fills it.
         if is_there() || self.attached.checkpoint().is_ok() && is_there() {

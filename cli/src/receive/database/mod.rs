@@ -21,8 +21,8 @@ use attached::words;
 pub use file::Limits;
 use file::{Change, Kept, RecordFile};
 
-/// Records of one transaction, unless one batch has more.
-const GROUP: usize = 20_000;
+/// Bytes of the records of one transaction, unless one batch has more.
+const GROUP: u64 = 4 << 20;
 /// Records that are read, or deleted, at once.
 const SLICE: usize = 2_000;
 /// How often to look for records that are too old.
@@ -163,14 +163,12 @@ impl Database {
 
     /// This job and those that wait behind it.
     fn write_group(&mut self, first: Job, jobs: &Receiver<Job>, store: &Mutex<Store>) {
-        let (mut changes, mut waiting, mut count) = (Vec::new(), Vec::new(), 0);
+        let (mut changes, mut waiting, mut bytes) = (Vec::new(), Vec::new(), 0);
         let mut next = Some(first);
         while let Some(Job { change, done }) = next {
-            if let Change::Add(batch) = &change {
-                count += batch.len();
-            }
-            match self.file.room_for(&change, count) {
+            match self.file.room_for(&change, bytes) {
                 Ok(()) => {
+                    bytes += change.bytes();
                     changes.push(change);
                     waiting.push(done);
                 }
@@ -179,7 +177,7 @@ impl Database {
                     let _ = done.send(Err(fault));
                 }
             }
-            next = if count < GROUP {
+            next = if bytes < GROUP {
                 jobs.try_recv().ok()
             } else {
                 None
