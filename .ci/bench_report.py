@@ -74,8 +74,8 @@ bench-quick` counts instructions only; CI runs it, and it fails where a record o
 in [benchmarks](benchmarks).
 
 A ratio is the median of the ratios of what was measured together, with its 95 % interval by
-bootstrap. A target holds only if the whole interval does. A figure counts only if every record was
-delivered.
+bootstrap. A target holds only if the whole interval does; [what stands in the way of the missed
+ones](missed-targets.md) has a page of its own. A figure counts only if every record was delivered.
 """
 
 Found = dict[str, Any]
