@@ -165,13 +165,16 @@ endif
 licences: $(TOOLCHAIN) ## make THIRD-PARTY-LICENSES from Cargo.lock
 	@$(PYTHON) .ci/licences.py
 
+# A PREFIX without a slash in front would be a part of DESTDIR's name.
+DESTINATION = $(if $(DESTDIR),$(DESTDIR)/)$(PREFIX)
+
 .PHONY: install
 install: lib ## install libraries, headers, pkg-config and CMake files (PREFIX, DESTDIR)
-	@$(PYTHON) .ci/tree.py install '$(DESTDIR)$(PREFIX)'
+	@$(PYTHON) .ci/tree.py install '$(DESTINATION)'
 
 .PHONY: uninstall
 uninstall: ## remove what install put there
-	@$(PYTHON) .ci/tree.py uninstall '$(DESTDIR)$(PREFIX)'
+	@$(PYTHON) .ci/tree.py uninstall '$(DESTINATION)'
 
 .PHONY: doctor
 doctor: ## print what is missing on this machine and what that skips

@@ -169,7 +169,7 @@ def program(tally: Tally, source: Path, under_valgrind: bool) -> None:
         tally.check(name, [f"{text}status {outcome}"] if outcome else [])
 
 
-def run(tally: Tally, under_valgrind: bool) -> None:
+def run(tally: Tally, long: bool) -> None:
     if not (INCLUDE / "malti.h").is_file():
         tally.fail("include/malti.h", "is missing: run make header")
         return
@@ -186,14 +186,16 @@ def run(tally: Tally, under_valgrind: bool) -> None:
     face(tally)
     abi.run(tally)
     installed.run(tally)
+    if long:
+        installed.by_cargo_c(tally)
     PROGRAMS.mkdir(parents=True, exist_ok=True)
     sources = sorted([*ROOT.glob("tests/c/*.c"), *ROOT.glob("tests/cpp/*.cpp")])
     if not sources:
         tally.fail("tests/c", "holds no test program")
     for source in sources:
         program(tally, source, under_valgrind=False)
-    if under_valgrind and not shutil.which("valgrind"):
+    if long and not shutil.which("valgrind"):
         tally.missing("the programs under valgrind", "valgrind")
-    elif under_valgrind:
+    elif long:
         for source in sources:
             program(tally, source, under_valgrind=True)

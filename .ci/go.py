@@ -1,6 +1,7 @@
 """The Go part of the tests, and the lint of Go's sources.
 
-`go.py` alone runs the lint: gofmt, vet, staticcheck.
+`go.py` alone runs the lint: gofmt, vet, staticcheck; and actionlint, which is a Go program too, of
+the workflows.
 """
 
 import json
@@ -22,7 +23,9 @@ BINDING = ROOT / "bindings" / "go"
 OLDEST = (1, 25)
 # Tests run on it too where it has been downloaded: GOTOOLCHAIN=go1.25.5 go version.
 OLDEST_TOOLCHAIN = "go1.25.5"
-STATICCHECK = "0.8.2"
+# Tools, and where each is had.
+STATICCHECK = "honnef.co/go/tools/cmd/staticcheck@v0.8.2"
+ACTIONLINT = "github.com/rhysd/actionlint/cmd/actionlint@v1.7.12"
 # What is found on the way must not change what is committed, nor fetch another Go.
 ENVIRONMENT = {"GOTOOLCHAIN": "local", "GOFLAGS": "-mod=readonly", "GOWORK": "off"}
 
@@ -109,12 +112,12 @@ def run(tally: Tally, long: bool) -> None:
             tally.check(check.__doc__ or check.__name__, check(Path(folder)))
 
 
-def staticcheck() -> str:
-    """The pinned tool, which is built where it is missing."""
-    folder = ROOT / ".tools" / f"staticcheck-{STATICCHECK}"
-    program = folder / "staticcheck"
+def tool(source: str) -> str:
+    """A pinned tool, which is built where it is missing."""
+    name, _, version = source.rpartition("/")[2].partition("@v")
+    folder = ROOT / ".tools" / f"{name}-{version}"
+    program = folder / name
     if not program.is_file():
-        source = f"honnef.co/go/tools/cmd/staticcheck@v{STATICCHECK}"
         env = {**os.environ, "GOBIN": str(folder), "GOTOOLCHAIN": "local", "GOFLAGS": ""}
         subprocess.run(["go", "install", source], env=env, check=True)
     return str(program)
@@ -133,9 +136,10 @@ def lint() -> int:
             print(f"gofmt would change in {module.relative_to(ROOT)}:\n{text}", end="")
             failed = True
         # Without the archive, which a lint need not have.
-        for command in (["go", "vet"], [staticcheck()]):
+        for command in (["go", "vet"], [tool(STATICCHECK)]):
             command += ["-tags", "malti_dev", "./..."]
             failed |= subprocess.run(command, cwd=module, env=env).returncode != 0
+    failed |= subprocess.run([tool(ACTIONLINT)], cwd=ROOT).returncode != 0
     return 1 if failed else 0
 
 

@@ -12,7 +12,8 @@ from pathlib import Path
 import dist
 from stream import ROOT, output
 from tally import Tally
-from tree import RELEASE, native, version
+from tree import RELEASE, File, native, version
+from tree import tree as layout
 
 CC = os.environ.get("CC", "cc")
 PROJECT = ROOT / "tests" / "installed"
@@ -70,6 +71,45 @@ def by_cmake(tally: Tally, tree: Path, folder: Path) -> None:
             tally.check("installed: the example runs", ran(built / "plain", None, "/orders/{id}"))
 
 
+def by_cargo_c(tally: Tally) -> None:
+    """What those get who install with cargo-c: the same headers, names and symbols."""
+    what = "installed by cargo-c"
+    if not shutil.which("cargo-cinstall"):
+        # Not `missing`: Debian's is too old for this edition of Rust, so CI has none.
+        tally.skip(what, "cargo-c is not there (cargo install cargo-c)")
+        return
+    with tempfile.TemporaryDirectory() as temporary:
+        folder = Path(temporary)
+        tree = folder / "tree"
+        command = [os.environ.get("CARGO", "cargo"), "cinstall", "--locked", "--package=libmalti"]
+        status, text = output([*command, f"--prefix={tree}", f"--libdir={tree}/lib"])
+        if status:
+            tally.fail(what, text)
+            return
+        real = {f"lib/libmalti.so.{version()}": "lib/libmalti.so.1.0.0"}
+        ours = {
+            real.get(name, name): file
+            for name, file in layout(native(), RELEASE).items()
+            if not name.startswith(("lib/cmake/", "share/"))
+        }
+        theirs = {str(f.relative_to(tree)) for f in tree.rglob("*") if not f.is_dir()}
+        differ = [f"has {name}" for name in sorted(theirs - set(ours))]
+        differ += [f"lacks {name}" for name in sorted(set(ours) - theirs)]
+        for name, file in ours.items():
+            if name.startswith("include/") and name in theirs and isinstance(file, File):
+                differ += [name] * ((tree / name).read_bytes() != file.read())
+        symbols = [
+            {
+                line.split()[-1]
+                for line in output(["nm", "-D", "--defined-only", str(f)])[1].splitlines()
+            }
+            for f in (RELEASE / "libmalti.so", tree / "lib" / "libmalti.so")
+        ]
+        differ += [f"symbol {name}" for name in sorted(symbols[0] ^ symbols[1])]
+        tally.check(f"{what}: the same tree but for CMake's files and the licences", differ)
+        by_pkg_config(tally, what, tree, folder)
+
+
 def packed(tally: Tally, folder: Path) -> None:
     """The archive for this machine, twice the same, and unpacked elsewhere."""
     file = dist.pack(native(), RELEASE, folder / "first")
@@ -92,14 +132,14 @@ def packed(tally: Tally, folder: Path) -> None:
 def run(tally: Tally) -> None:
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)
-        stage, tree = folder / "stage", folder / "moved"
-        make = ["make", "--no-print-directory", f"DESTDIR={stage}", "PREFIX=/usr"]
-        status, text = output([*make, "install"])
+        stage, tree = folder / "the stage", folder / "moved elsewhere"
+        make = ["make", "--no-print-directory", f"DESTDIR={stage}"]
+        status, text = output([*make, "PREFIX=/usr", "install"])
         if status:
             tally.fail("installed", text)
             return
         shutil.copytree(stage / "usr", tree, symlinks=True)
-        status, text = output([*make, "uninstall"])
+        status, text = output([*make, "PREFIX=usr", "uninstall"])
         left = [str(f.relative_to(stage)) for f in stage.rglob("*") if not f.is_dir()]
         left += [str(folder) for folder in stage.rglob("malti")]
         tally.check("installed: removed again", [text] if status else left)

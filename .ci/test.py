@@ -34,7 +34,7 @@ def rust(long: bool) -> Tally:
 
 def c(long: bool) -> Tally:
     tally = Tally("c")
-    c_tests.run(tally, under_valgrind=long)
+    c_tests.run(tally, long)
     tally.settle(0)
     return tally
 
