@@ -1,12 +1,13 @@
 //! The buffer between the host's threads and the sender: bounded in records and in bytes, the oldest go first.
 //!
-//! A few shards, picked by thread, each a mutex over the chunk that is being filled; a full chunk goes to one queue
+//! A few shards, picked by thread, each a lock over the chunk that is being filled; a full chunk goes to one queue
 //! ([`central`]), in order. A chunk moves only while its shard's **and** the central lock are held, in this order, and
 //! each shard publishes what it holds in an atomic: so a snapshot under the central lock alone is exact, and the hot
 //! path pays nothing for it.
 
 mod central;
 mod chunk;
+mod short_lock;
 #[cfg(test)]
 mod tests;
 
@@ -18,6 +19,7 @@ use std::time::Duration;
 pub(crate) use central::{Central, Fate};
 pub(crate) use chunk::{Batch, Segment};
 use chunk::{CHUNK_BYTES, OpenChunk};
+use short_lock::{ShortGuard, ShortLock};
 
 use crate::exclude::excluded;
 use crate::ledger::Stats;
@@ -63,9 +65,7 @@ pub(crate) enum Push {
 /// On lines of its own, so that shards don't slow each other down.
 #[repr(align(128))]
 struct Shard {
-    // Not parking_lot's, which is 18 instructions a record less: it keeps one table of waiters for the whole process,
-    // and a fork in the middle of its use would leave the child one of its locks taken.
-    filling: Mutex<Filling>,
+    filling: ShortLock<Filling>,
     /// Records (high half) and bytes (low half) of the open chunk, written under `filling`.
     open: AtomicU64,
     filtered: AtomicU64,
@@ -122,7 +122,7 @@ fn shard_of_thread() -> usize {
 impl Shard {
     fn new() -> Self {
         Shard {
-            filling: Mutex::new(Filling {
+            filling: ShortLock::new(Filling {
                 epoch: 0,
                 open: false,
                 clean_mode: false,
@@ -189,7 +189,7 @@ impl Buffer {
     /// Closes it to new records and moves what is in the shards to the queue.
     pub(crate) fn close(&self) {
         for shard in &self.shards {
-            let mut filling = lock(&shard.filling);
+            let mut filling = shard.filling.lock();
             filling.open = false;
             let mut central = lock(&self.central);
             self.hand_over(shard, &mut filling, &mut central);
@@ -204,7 +204,7 @@ impl Buffer {
     pub(crate) fn push(&self, record: &RawRecord<'_>) -> Push {
         let shard = &self.shards[shard_of_thread()];
         let len = record.packed_len();
-        let mut filling = lock(&shard.filling);
+        let mut filling = shard.filling.lock();
         let filling = &mut *filling;
         if !filling.open {
             return Push::Closed;
@@ -301,14 +301,14 @@ impl Buffer {
         })
     }
 
-    fn lock_shards(&self) -> [MutexGuard<'_, Filling>; SHARDS] {
-        std::array::from_fn(|i| lock(&self.shards[i].filling))
+    fn lock_shards(&self) -> [ShortGuard<'_, Filling>; SHARDS] {
+        std::array::from_fn(|i| self.shards[i].filling.lock())
     }
 
     /// Moves what is in the shards to the queue, so that the sender can take it.
     pub(crate) fn seal(&self) {
         for shard in &self.shards {
-            let mut filling = lock(&shard.filling);
+            let mut filling = shard.filling.lock();
             self.hand_over(shard, &mut filling, &mut lock(&self.central));
         }
     }
@@ -324,7 +324,7 @@ impl Buffer {
     /// Tells the shards whether the records of this life may count on a running sender.
     pub(crate) fn note_sender(&self, epoch: u64) {
         for shard in &self.shards {
-            let mut filling = lock(&shard.filling);
+            let mut filling = shard.filling.lock();
             if filling.epoch == epoch {
                 let runs = lock(&self.central).sender_epoch == Some(epoch);
                 if runs != filling.sender_runs {
