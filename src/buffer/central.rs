@@ -246,8 +246,21 @@ impl Central {
             self.next_chunk += 1;
             chunk.begin(self.next_chunk);
         }
+        self.prefetch_free();
         self.high_water = self.high_water.max(self.chunks - self.free.len());
         chunk
+    }
+
+    /// What the sender wrote last of the two that are taken next is on its way here while one is filled: a record that
+    /// found the chunk full would wait for one line after the other.
+    fn prefetch_free(&self) {
+        let mut next = self.free.iter().rev();
+        if let Some(chunk) = next.next() {
+            chunk.prefetch_memory();
+        }
+        if let Some(chunk) = next.next() {
+            chunk.prefetch();
+        }
     }
 
     /// What is not in the file that is used now is not used again.

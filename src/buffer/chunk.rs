@@ -4,7 +4,7 @@
 use triomphe::{Arc, UniqueArc};
 
 use crate::record::{self, PACKED_MAX, RawRecord};
-use crate::sys::{DATA_BYTES, Mapping, REGION_BYTES, Region};
+use crate::sys::{DATA_BYTES, Mapping, REGION_BYTES, Region, prefetch};
 
 /// Bytes of memory of a chunk.
 pub(crate) const CHUNK_BYTES: usize = REGION_BYTES;
@@ -80,6 +80,16 @@ impl Chunk {
     /// Takes another chunk's records into an empty one.
     pub(crate) fn take_over(&mut self, other: &Chunk) {
         self.append(other.region.data(0, other.used()), other.count);
+    }
+
+    /// It is asked soon where its memory is.
+    pub(crate) fn prefetch(&self) {
+        prefetch(std::ptr::from_ref(self).cast(), size_of::<Chunk>());
+    }
+
+    /// It is filled soon.
+    pub(crate) fn prefetch_memory(&self) {
+        self.region.prefetch();
     }
 
     /// In use from now on, as number `sequence`.

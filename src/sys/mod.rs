@@ -3,6 +3,7 @@
 mod fork_cell;
 mod inherit;
 mod mapping;
+mod prefetch;
 mod region;
 #[cfg(unix)]
 mod unix;
@@ -14,6 +15,7 @@ pub(crate) use fork_cell::{ForkCell, LeakCell};
 pub(crate) use inherit::close_inherited;
 pub(crate) use inherit::{OwnedFile, reserve};
 pub(crate) use mapping::Mapping;
+pub(crate) use prefetch::prefetch;
 pub(crate) use region::{DATA_BYTES, HEAD_BYTES, REGION_BYTES, Region};
 #[cfg(unix)]
 pub(crate) use unix::{

@@ -14,7 +14,7 @@ use std::ptr::NonNull;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, AtomicU32, AtomicU64, Ordering};
 
-use super::Mapping;
+use super::{Mapping, prefetch};
 
 /// Bytes of a region, head and data.
 pub(crate) const REGION_BYTES: usize = 8 * 1024;
@@ -80,6 +80,11 @@ impl Region {
     fn checksum_word(&self) -> &AtomicU32 {
         // SAFETY: as in `word`, 4-aligned.
         unsafe { AtomicU32::from_ptr(self.base.as_ptr().add(CHECKSUM).cast()) }
+    }
+
+    /// It is written to soon: its head and the first data.
+    pub(crate) fn prefetch(&self) {
+        prefetch(self.base.as_ptr(), 4 * HEAD_BYTES);
     }
 
     /// What a slot that is in use begins with.
