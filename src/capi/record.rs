@@ -101,7 +101,7 @@ pub unsafe extern "C" fn malti_record(
 /// The same with lengths, for text that is not NUL-terminated, and with a time. A length of MALTI_NTS means that the
 /// text is NUL-terminated; NULL with length 0 is absent, NULL with any other length is MALTI_ERR_INVALID_ARGUMENT.
 /// `created_at_unix_us` is when the response ended, in microseconds since 1970-01-01 UTC, up to the year 9999; 0: now.
-/// On Linux those that end between two ticks of the kernel's clock (1 to 10 ms, most often 4) share the first one's now.
+/// On Linux all responses that end between two ticks of the kernel's clock (every 1 to 10 ms, most often 4) get the first one's time.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn malti_record_n(
     method: *const c_char,

@@ -123,6 +123,11 @@ fn address(url: &BaseUrl, answer: &Answer, said: String, report: &mut Report) ->
             said,
             "the proxy wants user and password: MALTI_PROXY=http://user:password@host:port",
         )?,
+        413 => report.failed(
+            Step::Server,
+            said,
+            "something before the server takes no body, however small: raise its limit (client_max_body_size of nginx)",
+        )?,
         408 | 425 | 429 | 500..=599 => report.failed(
             Step::Server,
             said,

@@ -116,6 +116,13 @@ fn answers_of_others() {
             "MALTI_PROXY",
         ),
         (
+            "HTTP/1.1 413 No\r\nContent-Length: 0\r\n\r\n",
+            "server",
+            11,
+            "413",
+            "client_max_body_size",
+        ),
+        (
             "HTTP/1.1 503 No\r\nContent-Length: 0\r\n\r\n",
             "server",
             11,
