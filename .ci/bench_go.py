@@ -30,15 +30,17 @@ from table import BYTES, NS, US, Row, amount, claim, point, spread
 METHOD = """
 A call or a request (answered in the process, without a connection) is timed by the clock in turns,
 there and back, 60 or 30 times, and all records are delivered; what a middleware adds is its request
-less that of the bare router in the same turn. Beside bare calls of cgo the same request is recorded
+less that of the bare router in the same turn. The whole process is the CPU time of all its threads,
+until all has left it: the sender's and the garbage collector's share too. Beside bare calls of cgo the same request is recorded
 again and again; beside what else keeps records they vary as those from C do. OpenTelemetry's spans
 go in batches to an exporter that drops them, which is in its favour. Percentiles are of single
 calls by the clock, less what the clock takes. Threads are goroutines, each on a thread of its own
 and GOMAXPROCS as many, which share 20,000 calls, and the figure is their CPU time: what the
 collector of garbage and OpenTelemetry's own goroutine do elsewhere is left out. Memory is what Go
 and C have allocated. Instructions are callgrind's of the thread that records, the difference of two
-run lengths. Apitally's Go client is not measured. For Fiber 3 and Echo 5 there is no middleware of
-OpenTelemetry's to be had.
+run lengths. Apitally's Go client is not measured: it has no middleware for net/http (only for chi, Echo, Fiber
+and Gin), and the module proxy does not give its modules out. For Fiber 3 and Echo 5 there is no
+middleware of OpenTelemetry's to be had.
 """
 FOLDER = BENCHES / "go"
 WIDTHS = (26, 10, 32, 24, 7)
@@ -86,6 +88,10 @@ def built(folder: Path) -> str:
 def added(times: dict[str, list[float]], subject: str) -> list[float]:
     """What a subject costs beside the bare router, turn by turn."""
     return [time - bare for time, bare in zip(times[subject], times["bare"])]
+
+
+def ours_first(subject: str) -> tuple[bool, str]:
+    return subject != "libmalti", subject
 
 
 def record(times: dict[str, list[float]], allocations: float) -> Iterator[Row]:
@@ -162,14 +168,17 @@ def main() -> int:
         part.each([partial(record, found["Record"], found["Allocations"])])
         part.each(partial(router, row["Router"], row["Times"]) for row in found["Routers"])
         part.head("one line more, per request", "adds", "to")
+        for row in found["Routers"]:
+            costs = added(row["Times"], "libmalti")
+            part.cells(row["Router"], amount(costs, US), amount(row["Times"]["bare"], US))
+        part.head("added to a request", "by the clock", "whole process")
         bars = {}
         for row in found["Routers"]:
-            times = row["Times"]
-            costs = added(times, "libmalti")
-            part.cells(row["Router"], amount(costs, US), amount(times["bare"], US))
-            for subject in sorted(times.keys() - {"bare"}):
-                costs = [cost / 1000 for cost in added(times, subject)]
-                bars[f"{row['Router']}, {subject}"] = point(costs)
+            for subject in sorted(row["Times"].keys() - {"bare"}, key=ours_first):
+                name = f"{row['Router']}, {subject}"
+                costs = added(row["Times"], subject)
+                part.cells(name, amount(costs, US), amount(added(row["Whole"], subject), US))
+                bars[name] = point([cost / 1000 for cost in costs])
         part.plot("go-request", "Go: what a request costs more", bars=bars, y="µs")
         pieces(part, found["Record"])
         threads(part, found["Threads"])

@@ -24,10 +24,10 @@ static void loop(int count, int64_t created_at_unix_us)
 		malti_record_n("GET", 3, "/users/{user_id}", 16, 200, 12, "mobile-app", 10, NULL, 0, created_at_unix_us);
 }
 
-static double thread_ns(void)
+static double spent_ns(clockid_t clock)
 {
 	struct timespec spent;
-	clock_gettime(CLOCK_THREAD_CPUTIME_ID, &spent);
+	clock_gettime(clock, &spent);
 	return spent.tv_sec * 1e9 + spent.tv_nsec;
 }
 
@@ -82,7 +82,10 @@ func withStrings(int) {
 }
 
 // threadNS is the CPU time of this thread.
-func threadNS() float64 { return float64(C.thread_ns()) }
+func threadNS() float64 { return float64(C.spent_ns(C.CLOCK_THREAD_CPUTIME_ID)) }
+
+// processNS is that of all of the process's threads.
+func processNS() float64 { return float64(C.spent_ns(C.CLOCK_PROCESS_CPUTIME_ID)) }
 
 // heap is the bytes that Go and C have allocated and still use.
 func heap() int {

@@ -56,22 +56,24 @@ func (s subject) settled(given int) {
 type times map[string][]float64
 
 // compared are the times of a call by the clock, in turn: there and back, so that whatever else the machine
-// does meets all alike.
-func compared(turns, calls int, all []subject) times {
-	found := times{}
+// does meets all alike; and whole is the CPU time of the process for a call, until all that it kept has left.
+func compared(turns, calls int, all []subject) (clock, whole times) {
+	clock, whole = times{}, times{}
 	for turn := range turns + 1 {
 		inTurn(turn, all, func(s subject) {
-			started := time.Now()
+			spent, started := processNS(), time.Now()
 			s.calls(calls)
 			elapsed := time.Since(started)
 			s.settled(calls)
+			spent = processNS() - spent
 			// The first turn warms up.
 			if turn > 0 {
-				found[s.name] = append(found[s.name], float64(elapsed.Nanoseconds())/float64(calls))
+				clock[s.name] = append(clock[s.name], float64(elapsed.Nanoseconds())/float64(calls))
+				whole[s.name] = append(whole[s.name], spent/float64(calls))
 			}
 		})
 	}
-	return found
+	return clock, whole
 }
 
 func inTurn(turn int, all []subject, each func(subject)) {
