@@ -16,9 +16,8 @@ const LOG_EVERY_MS = 1000
 
 /** `recording` is what requests look at first. `readsPeer`: the rules want the other end's address. */
 const client = { recording: false, readsPeer: false, settled: false }
-/** In small letters the headers that the rules read, and their lengths, which most others don't have. */
-const readNames = new Set()
-const readLengths = []
+/** By their lengths, which most others don't have, the names of the headers that the rules read, in small letters. */
+const readNames = []
 
 let native
 let prepared = {}
@@ -35,12 +34,8 @@ function library() {
 function learn() {
   const [peer, ...names] = native.reads()
   client.readsPeer = peer
-  readNames.clear()
-  readLengths.length = 0
-  for (const name of names) {
-    readNames.add(name)
-    readLengths[name.length] = true
-  }
+  readNames.length = 0
+  for (const name of names) (readNames[name.length] ??= []).push(name)
 }
 
 function asText(key, value) {
@@ -151,7 +146,7 @@ function readOf(rawHeaders = []) {
   let block = ''
   for (let at = 0; at < rawHeaders.length; at += 2) {
     const name = rawHeaders[at]
-    if (!readLengths[name.length] || !readNames.has(name.toLowerCase())) continue
+    if (!readNames[name.length]?.includes(name.toLowerCase())) continue
     const value = rawHeaders[at + 1]
     // No server should let a NUL pass. In a block it would begin another header.
     if (!value.includes('\0')) block += `${name}\0${value}\0`

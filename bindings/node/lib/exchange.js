@@ -204,8 +204,8 @@ function follow(req, res, route, end = 'close') {
     return null
   }
   const exchange = new Exchange(req, res, route, end)
-  // Express's requests have it already.
-  if (req.malti !== exchange) req.malti = exchange
+  // Express's requests have it from their prototype.
+  if (!('malti' in Object.getPrototypeOf(req))) req.malti = exchange
   return exchange
 }
 
