@@ -32,9 +32,11 @@ from table import BYTES, MS, NS, US, Row, amount, claim, point, spread
 
 METHOD = """
 Each subject serves the same application in a process of its own; requests come over loopback, on 16
-connections that stay open, 800 at a time. A request costs what CPU time its whole process has used,
-the sending included, and what is added to it is that less the bare server's in the same turn:
-subjects take turns, there and back, and each of 30 turns gives a pair. apitally sends to a hub on
+connections that stay open, 1,600 at a time. The client and the servers share one processor, where
+each runs while the others wait, so that no request is slowed down by a neighbour. A request costs
+what CPU time its whole process has used, the sending included, and what is added to it is that less
+the bare server's in the same turn: subjects take turns, there and back, and each of 30 turns (of 8,
+where there is no other middleware) gives a pair. apitally sends to a hub on
 the same machine, OpenTelemetry's exporter only counts, and what the middlewares for Prometheus have
 counted nobody fetches, which is in their favour. A call of record, a span and an observation, of 20
 times 2,000 each, are timed by the clock in one process, there and back. One call: percentiles of 20
@@ -44,10 +46,12 @@ difference of two run lengths of compiled code. Worker threads: CPU time of the 
 sending included, while they record at once. Prometheus keeps sums, not records.
 """
 FOLDER = BENCHES / "node"
-TURNS = 30
+# Where others are measured too, and where not.
+TURNS, ALONE_TURNS = 30, 8
 # The first requests compile.
-WARMING = 6000
-REQUESTS = 800
+WARMING = 12_000
+# Express collects its garbage every few thousand.
+REQUESTS = 1600
 CONNECTIONS = 16
 ANSWER_SECONDS = 30
 WIDTHS = (26, 10, 38, 24, 7)
@@ -265,16 +269,31 @@ class Serving:
             raise Failure(f"{self.name}: {delivered} of {self.asked} were delivered")
 
 
+@contextlib.contextmanager
+def one_processor() -> Iterator[None]:
+    """This thread and what it starts stay on one processor, where the system can do that."""
+    if not hasattr(os, "sched_setaffinity"):
+        yield
+        return
+    before = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, {max(before)})
+    try:
+        yield
+    finally:
+        os.sched_setaffinity(0, before)
+
+
 def served(part: Part, url: str, framework: str, subjects: tuple[str, ...]) -> Figures:
     """What a request costs the process and its thread, turn by turn. A peer that does not serve
     leaves the others."""
     found: Figures = {}
     with contextlib.ExitStack() as stack:
+        stack.enter_context(one_processor())
         serving = {name: Serving(stack, url, framework, name) for name in subjects[:OURS]}
         for name in subjects[OURS:]:
             with part.trying():
                 serving[name] = Serving(stack, url, framework, name)
-        for _ in range(TURNS):
+        for _ in range(TURNS if subjects[OURS:] else ALONE_TURNS):
             there = {subject: one.cost() for subject, one in serving.items()}
             for subject, one in reversed(list(serving.items())):
                 whole, thread = ((a + b) / 2 for a, b in zip(there[subject], one.cost()))

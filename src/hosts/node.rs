@@ -25,7 +25,7 @@ use crate::sys;
 /// Node 12 has this version of Node-API, and so has everything later.
 const NODE_API: i32 = 3;
 /// What the JavaScript beside this expects; raised when a function changes.
-const FACE: i32 = 3;
+const FACE: i32 = 4;
 
 fn register(env: Env, exports: Value) -> Outcome<()> {
     let set = |name: &CStr, value: Value| {

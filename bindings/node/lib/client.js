@@ -16,9 +16,8 @@ const LOG_EVERY_MS = 1000
 
 /** `recording` is what requests look at first. `readsPeer`: the rules want the other end's address. */
 const client = { recording: false, readsPeer: false, settled: false }
-/** In small letters the headers that the rules read, and their lengths, which most others don't have. */
-const readNames = new Set()
-const readLengths = []
+/** By their lengths, which most others don't have, the names of the headers that the rules read, in small letters. */
+const readNames = []
 
 let native
 let prepared = {}
@@ -35,12 +34,8 @@ function library() {
 function learn() {
   const [peer, ...names] = native.reads()
   client.readsPeer = peer
-  readNames.clear()
-  readLengths.length = 0
-  for (const name of names) {
-    readNames.add(name)
-    readLengths[name.length] = true
-  }
+  readNames.length = 0
+  for (const name of names) (readNames[name.length] ??= []).push(name)
 }
 
 function asText(key, value) {
@@ -144,25 +139,26 @@ function record(method, endpoint, status, responseTimeUs, consumer, context) {
 }
 
 /**
- * Those of a request's headers that the rules read: a native call for each one would cost more. The
- * stand-ins for requests that frameworks make may have none.
+ * Those of a request's headers that the rules read, as the block that the core takes. The stand-ins
+ * for requests that frameworks make may have none.
  */
 function readOf(rawHeaders = []) {
-  let read
+  let block = ''
   for (let at = 0; at < rawHeaders.length; at += 2) {
     const name = rawHeaders[at]
-    if (!readLengths[name.length] || !readNames.has(name.toLowerCase())) continue
-    read ??= []
-    read.push(name, rawHeaders[at + 1])
+    if (!readNames[name.length]?.includes(name.toLowerCase())) continue
+    const value = rawHeaders[at + 1]
+    // No server should let a NUL pass. In a block it would begin another header.
+    if (!value.includes('\0')) block += `${name}\0${value}\0`
   }
-  return read
+  return block
 }
 
 /** The same for middleware, from a request's headers and target; faults are said once, never thrown. */
 function recordRequest(method, endpoint, status, us, consumer, context, rawHeaders, target, peer) {
   try {
     const mark = target.indexOf('?')
-    const query = mark < 0 ? undefined : target.slice(mark + 1)
+    const query = mark < 0 ? '' : target.slice(mark + 1)
     const headers = readOf(rawHeaders)
     const code = native.recordRequest(method, endpoint, status, us, consumer, context, headers, query, peer)
     return code === KEPT

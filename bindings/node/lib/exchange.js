@@ -20,7 +20,10 @@ const CANCEL = 8
 
 /** Of a connection, the exchanges whose answers wait behind another one's. */
 const WAITING = Symbol('waiting')
-/** Known by name, so that two copies of this package in a process record a request once. */
+/**
+ * Of the listener to a response's end, the exchange. Known by name, so that two copies of this package
+ * in a process record a request once.
+ */
 const MARK = Symbol.for('libmalti.exchange')
 /** And what one copy's middleware begins another's `setConsumer` finds. */
 const CURRENT = Symbol.for('libmalti.current')
@@ -45,24 +48,24 @@ function refusal({ errored }) {
   return REFUSALS[code] ?? (code?.startsWith?.('HPE_') ? 400 : undefined)
 }
 
-/** A value of the application's as text; what is nothing, or has no text, is absent. */
+/** A value of the application's as text; empty: it is nothing, or has none. */
 function text(value) {
-  if (value === undefined || value === null) return undefined
+  if (value === undefined || value === null) return ''
   try {
     return String(value)
   } catch (error) {
     fault('what the application said has no text', error)
-    return undefined
+    return ''
   }
 }
 
-/** What `route` says of a request; where it fails there is none. */
+/** What `route` says of a request; empty: nothing, or it fails. */
 function patternOf(route, req) {
   try {
     return text(route(req))
   } catch (error) {
     fault("a request's route was not found out", error)
-    return undefined
+    return ''
   }
 }
 
@@ -95,17 +98,21 @@ class Exchange {
   #ended = false
 
   constructor(req, res, route, end) {
+    const { stream } = req
     this.#req = req
     this.#res = res
-    this.#stream = req.stream
-    this.#session = req.stream?.session
+    this.#stream = stream
+    this.#session = stream?.session
     this.#route = route
     this.#target = req.originalUrl ?? req.url
     // A socket that is closed has forgotten it.
     this.#peer = client.readsPeer ? req.socket?.remoteAddress : undefined
+    const listener = () => this.#end()
+    listener[MARK] = this
     // Node's `once` allocates more than all of this.
-    res.on(end, () => this.#end())
-    if (res.socket === null && this.#stream === undefined) this.#wait(req.socket)
+    res.on('close', listener)
+    if (end !== 'close') res.on(end, listener)
+    if (res.socket === null && stream === undefined) this.#wait(req.socket)
   }
 
   /** Behind another answer (pipelining) a response has no socket yet, and hears nothing of that one's end. */
@@ -174,13 +181,19 @@ class Exchange {
   }
 }
 
+/** The exchange that a response is the end of; undefined: it is not followed. */
+function exchangeOf(res) {
+  if (res.listenerCount('close') === 0) return undefined
+  return res.listeners('close').find((listener) => MARK in listener)?.[MARK]
+}
+
 /**
  * Follows a request to its end, once. `route` gives the pattern that it matched, in normal form, at
- * the end; undefined: none. `end` is the event of `res` that is its end. Null: it is followed already,
- * or not recorded. `req.malti` is there in any case.
+ * the end; undefined: none. `end` is an event of `res` that is its end too. Null: it is followed
+ * already, or not recorded. `req.malti` is there in any case.
  */
 function follow(req, res, route, end = 'close') {
-  const around = req[MARK]
+  const around = exchangeOf(res)
   if (around !== undefined) {
     around.refine(route)
     return null
@@ -191,8 +204,8 @@ function follow(req, res, route, end = 'close') {
     return null
   }
   const exchange = new Exchange(req, res, route, end)
-  req[MARK] = exchange
-  req.malti = exchange
+  // Express's requests have it from their prototype.
+  if (!('malti' in Object.getPrototypeOf(req))) req.malti = exchange
   return exchange
 }
 
@@ -219,9 +232,9 @@ function setEndpoint(endpoint) {
 
 module.exports = {
   CLIENT_GONE,
-  MARK,
   SERVER_ERROR,
   current,
+  exchangeOf,
   follow,
   pathOf,
   patternOf,

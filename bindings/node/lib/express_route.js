@@ -4,6 +4,7 @@
 // Of the mounts a request remembers values alone, and after an error not even those. So the way from
 // the application's router to the route is looked for once, and kept with the route.
 
+const { pathOf } = require('./exchange.js')
 const { matchOf, written } = require('./express_layer.js')
 
 /** Of each route the ways that lead to it, as lists of layers; most have one. */
@@ -69,7 +70,7 @@ function join(prefix, pattern) {
 function endpointOf(req) {
   const { route } = req
   if (!route) return undefined
-  const [path] = req.originalUrl.split('?', 1)
+  const path = pathOf(req.originalUrl)
   const known = ways.get(route) ?? []
   for (const way of known) {
     const pattern = patternOf(way, path)

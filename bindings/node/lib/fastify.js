@@ -2,7 +2,7 @@
 // Fastify 5: `await app.register(malti)`, before the routes that it is to see.
 
 const { normalize, prepare } = require('./client.js')
-const { MARK, current, follow } = require('./exchange.js')
+const { current, exchangeOf, follow } = require('./exchange.js')
 
 function malti(fastify, settings, done) {
   const { prefix, logLevel, ...own } = settings
@@ -18,8 +18,9 @@ function malti(fastify, settings, done) {
   })
   // Where a body was read, that has led out of the request's context.
   fastify.addHook('preValidation', (request, reply, next) => {
-    const exchange = request.raw[MARK]
-    if (exchange === undefined || exchange === current.getStore()) next()
+    if (request.malti === current.getStore()) return next()
+    const exchange = exchangeOf(reply.raw)
+    if (exchange === undefined) next()
     else current.run(exchange, next)
   })
   done()

@@ -2,7 +2,7 @@
 // Hono 4: `app.use(malti())`, before the routes that it is to see.
 
 const { client, prepare } = require('./client.js')
-const { MARK, current, follow } = require('./exchange.js')
+const { current, exchangeOf, follow } = require('./exchange.js')
 const { FetchExchange, followFetch } = require('./fetch_exchange.js')
 const { endpointOf } = require('./hono_route.js')
 
@@ -12,12 +12,12 @@ const CONTEXTS = Symbol('contexts')
 /** Under @hono/node-server node's own response tells more than Hono's: its end, and who left. */
 function onNode(c, next) {
   const { incoming, outgoing } = c.env
-  if (enter(incoming[MARK], c)) return next()
+  if (enter(exchangeOf(outgoing), c)) return next()
   const contexts = [c]
   const exchange = follow(incoming, outgoing, () => endpointOf(contexts))
   c.set('malti', incoming.malti)
   // Around it may be a middleware of another kind.
-  const followed = exchange ?? incoming[MARK]
+  const followed = exchange ?? exchangeOf(outgoing)
   if (followed !== undefined) followed[CONTEXTS] = contexts
   return exchange === null ? next() : current.run(exchange, next)
 }

@@ -107,6 +107,43 @@ for (const name of ['express', 'express-5.1', 'express-4']) {
   })
 }
 
+for (const name of ['express', 'express-4']) {
+  test(`${name}: req.malti is the same for whoever has the request, and can be another`, async () => {
+    const express = require(name)
+    const inner = express().use(malti(), (req, res, next) => {
+      req.inner = req.malti
+      next()
+    })
+    const app = express()
+      .use('/inner', inner)
+      .use((req, res) => {
+        req.malti.consumer = req.malti === req.inner ? 'same' : 'another'
+        req.malti = 'mine'
+        res.send(req.malti)
+      })
+    const port = await listening(owner, http.createServer(app))
+    assert.equal(await (await fetch(`http://127.0.0.1:${port}/inner`)).text(), 'mine')
+    const records = await delivered(server, seen, 1)
+    seen += records.length
+    assert.deepEqual(records.map(brief), ['GET /inner 200 same'])
+  })
+}
+
+test('a server without Express has req.malti too', async () => {
+  const middleware = malti()
+  const app = (req, res) => {
+    middleware(req, res, () => {
+      req.malti.consumer = 'plain'
+      res.end()
+    })
+  }
+  const port = await listening(owner, http.createServer(app))
+  assert.equal(await ask(port, '/plain'), 200)
+  const records = await delivered(server, seen, 1)
+  seen += records.length
+  assert.deepEqual(records.map(brief), ['GET /plain 200 plain'])
+})
+
 test('without a client req.malti is there all the same', async () => {
   await libmalti.shutdown(60_000)
   const app = require('express')()

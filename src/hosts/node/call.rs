@@ -1,5 +1,6 @@
 //! A call as Node makes it: its arguments, and its answer or what is thrown.
 
+use std::borrow::Cow;
 use std::mem::MaybeUninit;
 use std::ptr;
 
@@ -11,11 +12,7 @@ use super::values::{
     Env, Fault, Info, Outcome, TEXT_BYTES, Text, Value, done, kind, latin1, made, mistyped, string,
 };
 use crate::capi;
-use crate::hosts::request;
 use crate::record::kept;
-
-/// A header's name that is longer is none that the rules read.
-const NAME_BYTES: usize = 256;
 
 /// A call as Node makes it; arguments that were not given are undefined.
 pub(super) struct Call<'a, const N: usize> {
@@ -167,45 +164,24 @@ impl<const N: usize> Call<'_, N> {
         Ok(self.number(at, "timeout")? as u32)
     }
 
-    /// Those of an array of names and values that the rules read. Undefined: there are none.
-    pub(super) fn headers(&self, at: usize, rules: &crate::consumer::Rules) -> Outcome<Vec<u8>> {
-        const TAKES: &str = "an array of strings";
-        let (env, list) = (self.env, self.arguments[at]);
-        let mut block = Vec::new();
-        let mut count = 0;
-        if self.is_absent(at)? {
-            return Ok(block);
+    /// A text of any length whose characters each stand for a byte, as Node gives headers and targets; null and
+    /// undefined are empty. One that is longer than `room` is read anew.
+    #[inline(always)]
+    pub(super) fn bytes<'b>(
+        &self,
+        at: usize,
+        name: &str,
+        room: &'b mut Text,
+    ) -> Outcome<Cow<'b, [u8]>> {
+        let (env, value) = (self.env, self.arguments[at]);
+        // SAFETY: a value of the environment that calls, and a buffer of that size.
+        let read = room.fill(|out, size, len| unsafe {
+            napi::napi_get_value_string_latin1(env, value, out, size, len)
+        });
+        match read {
+            Ok(text) if text.len() < TEXT_BYTES - 1 => Ok(Cow::Borrowed(text)),
+            Err(_) if self.is_absent(at)? => Ok(Cow::Borrowed(&[])),
+            _ => latin1(env, value, name).map(Cow::Owned),
         }
-        // SAFETY: values of the environment that calls; a list that is none is refused.
-        unsafe {
-            if napi::napi_get_array_length(env, list, &mut count) != Status::napi_ok {
-                return Err(mistyped(env, list, "headers", "an array"));
-            }
-            let element = |index| made(|out| napi::napi_get_element(env, list, index, out));
-            for index in (1..count).step_by(2) {
-                let given = element(index - 1)?;
-                let mut room = Text::<NAME_BYTES>::new();
-                let name = room.fill(|out, size, len| {
-                    napi::napi_get_value_string_latin1(env, given, out, size, len)
-                });
-                match name {
-                    Ok(name) if rules.reads(name) => {
-                        let value = latin1(env, element(index)?, "headers", TAKES)?;
-                        request::add_header(&mut block, name, &value);
-                    }
-                    Ok(_) => {}
-                    Err(_) => return Err(mistyped(env, given, "headers", TAKES)),
-                }
-            }
-        }
-        Ok(block)
-    }
-
-    /// Undefined: there is none.
-    pub(super) fn query(&self, at: usize) -> Outcome<Vec<u8>> {
-        if self.is_absent(at)? {
-            return Ok(Vec::new());
-        }
-        latin1(self.env, self.arguments[at], "query", "a string")
     }
 }

@@ -82,6 +82,7 @@ unsafe extern "C" fn record(env: Env, info: Info) -> Value {
 
 /// `recordRequest(method, endpoint, status, microseconds, consumer, context, headers, query, peer) -> undefined or
 /// status`: the consumer and context are what the application said; where it said nothing the rest is asked who called.
+/// `headers` is a block, "name NUL value NUL …": Node takes its time with each element of an array.
 unsafe extern "C" fn record_request(env: Env, info: Info) -> Value {
     answer(env, info, |call: &Call<'_, 9>| {
         let mut rooms = [const { Text::new() }; 4];
@@ -90,13 +91,13 @@ unsafe extern "C" fn record_request(env: Env, info: Info) -> Value {
         let Some(tenure) = process::tenure() else {
             return int(env, status::MALTI_NOT_RUNNING);
         };
-        let mut room = Text::new();
+        let [mut headers, mut query, mut peer] = [const { Text::new() }; 3];
         let code = capi::submit_request(
             &tenure.rules,
             record,
-            pairs(&call.headers(6, &tenure.rules)?),
-            &call.query(7)?,
-            call.optional(8, "peer", &mut room)?,
+            pairs(&call.bytes(6, "headers", &mut headers)?),
+            &call.bytes(7, "query", &mut query)?,
+            call.optional(8, "peer", &mut peer)?,
         );
         kept(env, code)
     })

@@ -44,15 +44,15 @@ pub(super) fn made<T>(make: impl FnOnce(*mut T) -> napi::napi_status) -> Outcome
 }
 
 /// A text's bytes on the stack.
-pub(super) struct Text<const N: usize = TEXT_BYTES>([MaybeUninit<u8>; N]);
+pub(super) struct Text([MaybeUninit<u8>; TEXT_BYTES]);
 
-impl<const N: usize> Text<N> {
+impl Text {
     #[inline(always)]
     pub(super) const fn new() -> Self {
-        Text([const { MaybeUninit::uninit() }; N])
+        Text([const { MaybeUninit::uninit() }; TEXT_BYTES])
     }
 
-    /// Takes a byte of each unit, of N at most. True: that is the text, for it is ASCII.
+    /// Takes a byte of each unit, of as many as there is room for. True: that is the text, for it is ASCII.
     #[inline(always)]
     pub(super) fn narrow(&mut self, wide: &[u16]) -> bool {
         let mut all = 0;
@@ -71,15 +71,15 @@ impl<const N: usize> Text<N> {
         unsafe { std::slice::from_raw_parts(self.0.as_ptr().cast(), len) }
     }
 
-    /// Filled by `read`, which gets room for N bytes, a NUL among them, and says how many others it has written.
+    /// Filled by `read`, which gets room for all bytes, a NUL among them, and says how many others it has written.
     #[inline(always)]
     pub(super) fn fill(
         &mut self,
         read: impl FnOnce(*mut c_char, usize, *mut usize) -> napi::napi_status,
     ) -> Result<&[u8], napi::napi_status> {
         let mut len = 0;
-        match read(self.0.as_mut_ptr().cast(), N, &mut len) {
-            // SAFETY: that many have been written, and they are fewer than N.
+        match read(self.0.as_mut_ptr().cast(), TEXT_BYTES, &mut len) {
+            // SAFETY: that many have been written, and they are fewer than there is room for.
             Status::napi_ok => Ok(unsafe { self.written(len) }),
             refused => Err(refused),
         }
@@ -138,14 +138,14 @@ pub(super) fn mistyped(env: Env, value: Value, name: &str, takes: &str) -> Fault
 type Read = unsafe fn(Env, Value, *mut c_char, usize, *mut usize) -> napi::napi_status;
 
 /// A whole text, of any length, as `read` gives it.
-fn bytes(read: Read, env: Env, value: Value, name: &str, takes: &str) -> Outcome<Vec<u8>> {
+fn bytes(read: Read, env: Env, value: Value, name: &str) -> Outcome<Vec<u8>> {
     let mut len = 0;
     // SAFETY: a value of the environment that calls; without a buffer only its length is told. Then there is room for
     // that and a NUL.
     unsafe {
         match read(env, value, ptr::null_mut(), 0, &mut len) {
             Status::napi_ok => {}
-            Status::napi_string_expected => return Err(mistyped(env, value, name, takes)),
+            Status::napi_string_expected => return Err(mistyped(env, value, name, "a string")),
             _ => return Err(Fault::Refused),
         }
         let mut bytes = vec![0_u8; len + 1];
@@ -157,18 +157,12 @@ fn bytes(read: Read, env: Env, value: Value, name: &str, takes: &str) -> Outcome
 }
 
 pub(super) fn whole(env: Env, value: Value, name: &str) -> Outcome<String> {
-    let bytes = bytes(
-        napi::napi_get_value_string_utf8,
-        env,
-        value,
-        name,
-        "a string",
-    )?;
+    let bytes = bytes(napi::napi_get_value_string_utf8, env, value, name)?;
     // Node replaces what is no UTF-8 itself.
     Ok(String::from_utf8_lossy(&bytes).into_owned())
 }
 
 /// The bytes of a text whose characters each stand for one, as Node gives headers and targets.
-pub(super) fn latin1(env: Env, value: Value, name: &str, takes: &str) -> Outcome<Vec<u8>> {
-    bytes(napi::napi_get_value_string_latin1, env, value, name, takes)
+pub(super) fn latin1(env: Env, value: Value, name: &str) -> Outcome<Vec<u8>> {
+    bytes(napi::napi_get_value_string_latin1, env, value, name)
 }
