@@ -91,11 +91,12 @@ impl<'a> RawRecord<'a> {
     }
 
     /// Reads the record at the start of `bytes` and its packed length; `None` where there is no whole record.
+    #[inline]
     pub fn unpack(bytes: &'a [u8]) -> Option<(Self, usize)> {
-        let head = bytes.get(..HEADER)?;
+        let head = bytes.first_chunk::<HEADER>()?;
         let u16_at = |i: usize| u16::from_le_bytes([head[i], head[i + 1]]);
         let len = usize::from(u16_at(12));
-        let mut rest = bytes.get(..len)?.get(HEADER..)?;
+        let mut rest = bytes.get(HEADER..len)?;
         let mut field = |i: usize| {
             let (text, tail) = rest.split_at_checked(usize::from(u16_at(16 + 2 * i)))?;
             rest = tail;
@@ -119,7 +120,7 @@ impl<'a> RawRecord<'a> {
 /// Copies `field` to the start of `out` and returns what is left of it. A field is mostly short: two overlapping words
 /// are written sooner than memcpy is called.
 #[inline(always)]
-fn put<'o>(out: &'o mut [u8], field: &[u8]) -> &'o mut [u8] {
+pub(crate) fn put<'o>(out: &'o mut [u8], field: &[u8]) -> &'o mut [u8] {
     let (to, rest) = out.split_at_mut(field.len());
     let short = copy_ends::<16>(to, field)
         || copy_ends::<8>(to, field)

@@ -5,6 +5,7 @@
 
 use std::borrow::Cow;
 
+use crate::consumer::ANONYMOUS;
 use crate::record::FIELD_MAX;
 
 /// The code points of a field that the server keeps.
@@ -60,7 +61,7 @@ fn rewrite(field: Field, raw: &[u8]) -> Cow<'static, str> {
         _ if !text.is_empty() => Cow::Owned(text),
         Field::Method => Cow::Borrowed("UNKNOWN"),
         Field::Endpoint => Cow::Borrowed("/"),
-        Field::Consumer => Cow::Borrowed("anonymous"),
+        Field::Consumer => Cow::Borrowed(ANONYMOUS),
         Field::Context | Field::Label => Cow::Borrowed(""),
     }
 }
@@ -74,28 +75,30 @@ pub(crate) fn is_plain(field: Field, raw: &[u8]) -> bool {
     let ([first, .., last] | [first @ last]) = raw else {
         return false;
     };
-    let marks = match field {
-        Field::Method => words(raw).fold(0, |marks, word| marks | special(word) | lower(word)),
-        _ => words(raw).fold(0, |marks, word| marks | special(word)),
+    let lower = match field {
+        Field::Method => lower,
+        _ => |_| 0,
     };
+    let end = ends(raw);
+    let mut marks = special(end) | lower(end);
+    for chunk in raw.as_chunks().0 {
+        let word = u64::from_le_bytes(*chunk);
+        marks |= special(word) | lower(word);
+    }
     marks & each(0x80) == 0 && *first != b' ' && *last != b' ' && raw.len() <= CHARS_MAX
 }
 
-/// The bytes as words: the last word overlaps the one before, a text shorter than a word is filled up.
+/// The last eight bytes; of a text that is shorter all bytes, some of them twice.
 #[inline]
-fn words(bytes: &[u8]) -> impl Iterator<Item = u64> {
-    let last = match bytes.last_chunk() {
-        Some(last) => u64::from_le_bytes(*last),
-        None => bytes
-            .iter()
-            .fold(each(b'0'), |word, &b| word << 8 | u64::from(b)),
-    };
-    bytes
-        .as_chunks()
-        .0
-        .iter()
-        .map(|chunk| u64::from_le_bytes(*chunk))
-        .chain([last])
+fn ends(raw: &[u8]) -> u64 {
+    if let Some(last) = raw.last_chunk() {
+        u64::from_le_bytes(*last)
+    } else if let (Some(first), Some(last)) = (raw.first_chunk(), raw.last_chunk()) {
+        u64::from(u32::from_le_bytes(*first)) << 32 | u64::from(u32::from_le_bytes(*last))
+    } else {
+        raw.iter()
+            .fold(each(b'0'), |word, &b| word << 8 | u64::from(b))
+    }
 }
 
 /// A word of eight times `b`.
@@ -106,11 +109,11 @@ const fn each(b: u8) -> u64 {
 /// Marks all but ASCII, C0 controls, and `"` `\` `<` `=` `>` `?` (`=` for being tested with its neighbours).
 #[inline]
 fn special(word: u64) -> u64 {
-    let is = |word: u64, b: u8| (word ^ each(b)).wrapping_sub(each(1));
-    word | word.wrapping_sub(each(b' '))
-        | is(word, b'"')
-        | is(word, b'\\')
-        | is(word & each(!3), b'<')
+    let below = |word: u64, b: u8| word.wrapping_sub(each(b));
+    // Turning 0x02 over leaves C0 controls what they are, and makes `"` the next one.
+    word | below(word ^ each(0x02), b' ' + 1)
+        | below(word ^ each(b'\\'), 1)
+        | below((word & each(!3)) ^ each(b'<'), 1)
 }
 
 /// Marks what has both bits of the lower case, 0x60 and above.

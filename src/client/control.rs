@@ -197,7 +197,7 @@ impl Shell {
             else {
                 return Err(FlushError::TimedOut);
             };
-            central = self.buffer.wait_for_progress(central, left);
+            central = self.wait_for_mark(central, mark, left);
         }
     }
 
@@ -241,7 +241,8 @@ impl Shell {
                 else {
                     break;
                 };
-                central = self.buffer.wait_for_progress(central, left);
+                // What others left counts, too, and has no mark.
+                central = self.wait_for_mark(central, 0, left);
             }
         }
         let left_in_file = central.end();

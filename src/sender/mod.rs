@@ -431,6 +431,7 @@ impl Sender {
         central.settle(batch, Fate::Sent);
         central.counters.state = State::Sending;
         let behind = central.queued();
+        let awaited = self.shell.is_awaited(&central);
         drop(central);
         if let Some(transport) = &self.life.transport {
             self.life.origin.leave(transport);
@@ -442,7 +443,9 @@ impl Sender {
                 format_args!("delivered again after {after}; records behind: {behind}"),
             );
         }
-        self.shell.buffer.progressed();
+        if awaited {
+            self.shell.buffer.progressed();
+        }
     }
 
     fn plan_next(&mut self, at_least: Duration) {

@@ -74,14 +74,11 @@ impl Worker {
             Some((_, writer)) if batch.is_adopted() => writer,
             _ => &mut self.writer,
         };
-        let mut fit = 0;
-        for record in batch.records() {
-            let max = if fit == 0 { usize::MAX } else { self.body_max };
-            if !self.body.push(writer, &record, max) {
-                break;
-            }
-            fit += 1;
-        }
+        let _ = batch.records().try_for_each(|record| {
+            let fits = self.body.push(writer, &record, self.body_max);
+            fits.then_some(())
+        });
+        let fit = self.body.records();
         if fit < batch.count() {
             let mut central = shell.buffer.central();
             let rest = central.pick(batch, |i| i >= fit);
