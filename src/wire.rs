@@ -70,9 +70,14 @@ impl Writer {
         let rest = put_all(rest, br#"","endpoint":""#);
         let rest = put(rest, record.endpoint);
         let rest = put_all(rest, br#"","status":"#);
-        let rest = put(rest, Digits::of(u32::from(record.status)).text());
+        let rest = put(rest, itoa::Buffer::new().format(record.status).as_bytes());
         let rest = put_all(rest, br#","response_time":"#);
-        let rest = put(rest, Digits::of(record.response_time_ms).text());
+        let rest = put(
+            rest,
+            itoa::Buffer::new()
+                .format(record.response_time_ms)
+                .as_bytes(),
+        );
         let rest = put_all(rest, br#","consumer":""#);
         let rest = put(rest, record.consumer);
         let rest = put_all(rest, self.tail.at(record.created_at_us));
@@ -88,9 +93,13 @@ impl Writer {
         out.extend_from_slice(br#"","endpoint":""#);
         push_text(out, Field::Endpoint, record.endpoint);
         out.extend_from_slice(br#"","status":"#);
-        out.extend_from_slice(Digits::of(u32::from(record.status)).text());
+        out.extend_from_slice(itoa::Buffer::new().format(record.status).as_bytes());
         out.extend_from_slice(br#","response_time":"#);
-        out.extend_from_slice(Digits::of(record.response_time_ms).text());
+        out.extend_from_slice(
+            itoa::Buffer::new()
+                .format(record.response_time_ms)
+                .as_bytes(),
+        );
         out.extend_from_slice(br#","consumer":""#);
         push_text(out, Field::Consumer, record.consumer);
         let context = clean(Field::Context, record.context);
@@ -108,50 +117,6 @@ fn put_all<'o, const N: usize>(out: &'o mut [u8], text: &[u8; N]) -> &'o mut [u8
     let (to, rest) = out.split_at_mut(N);
     to.copy_from_slice(text);
     rest
-}
-
-/// The numbers up to 99, two digits each.
-const PAIRS: [[u8; 2]; 100] = {
-    let (mut pairs, mut number) = ([[0; 2]; 100], 0);
-    while number < 100 {
-        pairs[number] = [b'0' + number as u8 / 10, b'0' + number as u8 % 10];
-        number += 1;
-    }
-    pairs
-};
-
-/// The last two digits of a number.
-#[inline(always)]
-fn pair(number: u32) -> [u8; 2] {
-    PAIRS[number as usize % 100]
-}
-
-/// A number in decimal.
-struct Digits {
-    bytes: [u8; 10],
-    from: usize,
-}
-
-impl Digits {
-    #[inline(always)]
-    fn of(mut number: u32) -> Self {
-        let (mut bytes, mut from) = ([0; 10], 10);
-        for at in [8, 6, 4, 2, 0] {
-            let [tens, ones] = pair(number);
-            (bytes[at], bytes[at + 1]) = (tens, ones);
-            from = at + usize::from(number < 10);
-            number /= 100;
-            if number == 0 {
-                break;
-            }
-        }
-        Digits { bytes, from }
-    }
-
-    #[inline(always)]
-    fn text(&self) -> &[u8] {
-        &self.bytes[self.from..]
-    }
 }
 
 /// The end of a record, from behind the consumer: `","created_at":"2026-01-02T03:04:05.000006+00:00"}`.
@@ -214,7 +179,9 @@ impl Tail {
     /// The last two digits of a number at `at` bytes into the time.
     #[inline]
     fn pair(&mut self, at: usize, number: u32) {
-        [self.text[Self::TIME + at], self.text[Self::TIME + at + 1]] = pair(number);
+        let number = (number % 100) as u8;
+        self.text[Self::TIME + at] = b'0' + number / 10;
+        self.text[Self::TIME + at + 1] = b'0' + number % 10;
     }
 }
 
@@ -467,20 +434,6 @@ mod tests {
                 Writer::new("shop", "web-1").push(&mut slow, &record);
                 assert_eq!(written(&record).as_bytes(), slow);
             }
-        }
-        for number in [
-            0,
-            9,
-            10,
-            99,
-            100,
-            999,
-            1_000,
-            12_345,
-            1_000_000_000,
-            u32::MAX,
-        ] {
-            assert_eq!(Digits::of(number).text(), number.to_string().as_bytes());
         }
     }
 

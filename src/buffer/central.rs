@@ -81,6 +81,8 @@ pub(crate) struct Central {
     pub(crate) flushes: u64,
     /// Records before this number are wanted delivered at once.
     pub(crate) flush_mark: u64,
+    /// The first mark that somebody waits for: see [`Buffer::wait_for_mark`](super::Buffer::wait_for_mark).
+    pub(super) awaited: Option<u64>,
     /// A configuration fault ended the flushes up to this mark.
     pub(crate) refused_mark: u64,
     /// Shutdown has begun, and ends then.
@@ -199,6 +201,16 @@ impl Central {
             .map(InFlight::first)
             .fold(self.first_queued(), u64::min)
             >= mark
+    }
+
+    /// Whether somebody waited for what is settled now. All who wait are to be woken then, for each says anew what it
+    /// waits for.
+    pub(crate) fn is_awaited(&mut self) -> bool {
+        let reached = self.awaited.is_some_and(|mark| self.settled(mark));
+        if reached {
+            self.awaited = None;
+        }
+        reached
     }
 
     /// Whether nothing waits or is in flight (open chunks aside).

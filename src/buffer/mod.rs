@@ -453,6 +453,17 @@ impl Buffer {
         }
     }
 
+    /// Waits until all before `mark` may be settled, at most `timeout`; not woken for each batch before it.
+    pub(crate) fn wait_for_mark<'a>(
+        &'a self,
+        mut central: MutexGuard<'a, Central>,
+        mark: u64,
+        timeout: Duration,
+    ) -> MutexGuard<'a, Central> {
+        central.awaited = Some(central.awaited.map_or(mark, |first| first.min(mark)));
+        self.wait_for_progress(central, timeout)
+    }
+
     /// Waits until something was settled, at most `timeout`.
     pub(crate) fn wait_for_progress<'a>(
         &'a self,

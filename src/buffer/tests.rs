@@ -326,6 +326,28 @@ fn who_waits_for_progress_is_told_of_an_eviction() {
     });
 }
 
+#[test]
+fn who_waits_for_a_mark_is_told_when_it_is_settled_and_once() {
+    let buffer = open(100, 1 << 24);
+    (0..6).for_each(|number| push(&buffer, number, b""));
+    buffer.seal();
+    let mut central = buffer.central();
+    let mark = central.mark();
+    for wanted in [mark, mark - 2] {
+        central = buffer.wait_for_mark(central, wanted, Duration::ZERO);
+    }
+    let mut told = Vec::new();
+    while let Some(batch) = central.take(2, 0) {
+        central.settle(batch, Fate::Sent);
+        told.push(central.is_awaited());
+        if told == [false, true] {
+            central = buffer.wait_for_mark(central, mark, Duration::ZERO);
+        }
+    }
+    assert_eq!(told, [false, true, true]);
+    assert!(!central.is_awaited());
+}
+
 /// A file of so many chunks, mapped.
 fn mapped(chunks: usize) -> (tempfile::TempDir, Arc<crate::sys::Mapping>) {
     let dir = tempfile::tempdir().unwrap();

@@ -197,7 +197,7 @@ impl Shell {
             else {
                 return Err(FlushError::TimedOut);
             };
-            central = self.wait_for_mark(central, mark, left);
+            central = self.buffer.wait_for_mark(central, mark, left);
         }
     }
 
@@ -242,7 +242,7 @@ impl Shell {
                     break;
                 };
                 // What others left counts, too, and has no mark.
-                central = self.wait_for_mark(central, 0, left);
+                central = self.buffer.wait_for_mark(central, 0, left);
             }
         }
         let left_in_file = central.end();

@@ -431,7 +431,7 @@ impl Sender {
         central.settle(batch, Fate::Sent);
         central.counters.state = State::Sending;
         let behind = central.queued();
-        let awaited = self.shell.is_awaited(&central);
+        let awaited = central.is_awaited();
         drop(central);
         if let Some(transport) = &self.life.transport {
             self.life.origin.leave(transport);
