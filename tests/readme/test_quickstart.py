@@ -235,8 +235,9 @@ def test_c_installed(receiver: Quickstart, checkout: Path) -> None:
 
 
 def test_rust(receiver: Quickstart) -> None:
-    # In one place, so that a second run compiles next to nothing, and apart from the workspace's builds: cargo gives
-    # those of a crate that is a shared library too one file name, whatever its dependencies were built with.
+    # In one place, so that a second run compiles next to nothing. Apart from the workspace: cargo
+    # gives all builds of a crate that is a shared library too one file name, whatever its
+    # dependencies were built with.
     package = ROOT / "target" / "readme"
     (package / "src").mkdir(parents=True, exist_ok=True)
     (package / "src" / "main.rs").write_text(block("rust program"), "utf-8")
