@@ -36,11 +36,11 @@ connections that stay open, 1,600 at a time. The client and the servers share on
 each runs while the others wait, so that no request is slowed down by a neighbour. A request costs
 what CPU time its whole process has used, the sending included, and what is added to it is that less
 the bare server's in the same turn: subjects take turns, there and back, and each of 30 turns (of 8,
-where there is no other middleware) gives a pair. apitally sends to a hub on
-the same machine, OpenTelemetry's exporter only counts, and what the middlewares for Prometheus have
-counted nobody fetches, which is in their favour. A call of record, a span and an observation, of 20
-times 2,000 each, are timed by the clock in one process, there and back. One call: percentiles of 20
-times 2,000, less what the clock takes; memory that the process has grown by, after a collection of
+where there is no other middleware) gives a pair. apitally sends to a hub on the same machine,
+OpenTelemetry's exporter only counts, and what the middlewares for Prometheus have counted nobody
+fetches, which is in their favour. A call of record, a span and an observation, of 20 times 2,000
+each, are timed by the clock in one process, there and back. One call: percentiles of 20 times
+2,000, less what the clock takes; memory that the process has grown by, after a collection of
 garbage, for each of 200,000 that wait; instructions of the recording thread by callgrind, the
 difference of two run lengths of compiled code. Worker threads: CPU time of the whole process, the
 sending included, while they record at once. Prometheus keeps sums, not records.
