@@ -2,4 +2,3 @@
 
 mod node;
 mod python;
-mod request;
