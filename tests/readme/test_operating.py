@@ -256,7 +256,10 @@ BINDINGS = {
         "bindings/python/src/**/*.py",
         r"""_log\.(?:note|once)\(\s*[^,]+,\s*f?"([^"]+)()\"""",
     ),
-    "Node": ("bindings/node/lib/*.js", r"""\b(?:once|fault)\(["'`]([^"`]+?)["'`](, error)?\)"""),
+    "Node": (
+        "bindings/node/lib/*.js",
+        r"""(?<![.\w])(?:once|fault)\(["'`]([^"`]+?)["'`](, error)?\)""",
+    ),
     "Go": ("bindings/go/*.go", r"""lines\.once\((?:fmt\.Sprintf\()?"([^"]+)"( \+)?"""),
 }
 
