@@ -30,14 +30,15 @@ from table import BYTES, NS, US, Row, amount, claim, point, spread
 METHOD = """
 A call or a request (answered in the process, without a connection) is timed by the clock in turns,
 there and back, 60 or 30 times, and all records are delivered; what a middleware adds is its request
-less that of the bare router in the same turn. The whole process is the CPU time of all its threads,
-until all has left it: the sender's and the garbage collector's share too. Beside bare calls of cgo
-the same request is recorded again and again; beside what else keeps records, in turns of their own,
-they vary as those from C do. OpenTelemetry's spans go in batches to an exporter that drops them,
-which is in its favour. Percentiles are of single calls by the clock, less what the clock takes.
-Threads are goroutines, each on a thread of its own and GOMAXPROCS as many, which share 20,000
-calls, and the figure is their CPU time: what the collector of garbage and OpenTelemetry's own
-goroutine do elsewhere is left out. Memory is what Go and C have allocated. Instructions are
+less that of the bare router in the same turn. The writer of the answer drops it, and has all the
+methods of an HTTP/1 server's, which middlewares look for. The whole process is the CPU time of all
+its threads, until all has left it: the sender's and the garbage collector's share too. Beside bare
+calls of cgo the same request is recorded again and again; beside what else keeps records, in turns
+of their own, they vary as those from C do. OpenTelemetry's spans go in batches to an exporter that
+drops them, which is in its favour. Percentiles are of single calls by the clock, less what the
+clock takes. Threads are goroutines, each on a thread of its own and GOMAXPROCS as many, which share
+20,000 calls, and the figure is their CPU time: what the collector of garbage and OpenTelemetry's
+own goroutine do elsewhere is left out. Memory is what Go and C have allocated. Instructions are
 callgrind's of the thread that records, the difference of two run lengths. Apitally's Go client is
 not measured: it has no middleware for net/http (only for chi, Echo, Fiber and Gin), and the module
 proxy does not give its modules out. For Fiber 3 and Echo 5 there is no middleware of

@@ -2,8 +2,10 @@ package main
 
 import (
 	"context"
+	"io"
 	"net/http"
 	"net/http/httptest"
+	"time"
 
 	"github.com/gin-gonic/gin"
 	"github.com/go-chi/chi/v5"
@@ -77,14 +79,30 @@ func (r router) subjects() []subject {
 }
 
 // writer takes an answer and keeps nothing of it.
-type writer struct{ header http.Header }
+type writer struct {
+	abilities
+	header http.Header
+}
 
-func (w writer) Header() http.Header            { return w.header }
-func (w writer) Write(body []byte) (int, error) { return len(body), nil }
-func (w writer) WriteHeader(int)                {}
+// abilities are those of a server's writer, for which middlewares look; nobody uses them here.
+type abilities interface {
+	http.Flusher
+	http.Hijacker
+	io.ReaderFrom
+	io.StringWriter
+	FlushError() error
+	CloseNotify() <-chan bool
+	SetReadDeadline(deadline time.Time) error
+	SetWriteDeadline(deadline time.Time) error
+	EnableFullDuplex() error
+}
+
+func (w *writer) Header() http.Header            { return w.header }
+func (w *writer) Write(body []byte) (int, error) { return len(body), nil }
+func (w *writer) WriteHeader(int)                {}
 
 func serve(handler http.Handler) func(int) {
-	w := writer{http.Header{}}
+	w := &writer{header: http.Header{}}
 	r := httptest.NewRequest("GET", "/users/7?x=1", nil)
 	r.Header.Set("X-Consumer-Id", "mobile-app")
 	return func(int) {

@@ -3,7 +3,10 @@
 package malti_test
 
 import (
+	"context"
+	"io"
 	"net/http"
+	"net/http/httptest"
 	"testing"
 	"time"
 
@@ -28,5 +31,34 @@ func TestARecordAllocatesNothing(t *testing.T) {
 	// The exchange itself, and the watch for a client that leaves.
 	if count := testing.AllocsPerRun(1000, func() { malti.Begin(ctx, source).End(200, true, nil) }); count > 6 {
 		t.Errorf("%v allocations a request", count)
+	}
+}
+
+// server can what the writer of an HTTP/1 server can, and does nothing.
+type server struct {
+	ofServer
+	http.Hijacker
+	io.ReaderFrom
+}
+
+func (server) Write(body []byte) (int, error) { return len(body), nil }
+
+func TestAllocatesLittleForARequest(t *testing.T) {
+	config := settings()
+	config.URL = "file:/dev/null"
+	check(t, malti.Init(config))
+	defer malti.Shutdown(within(t, patience))
+	bare := http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.Write([]byte("{}")) })
+	w, r := &server{}, httptest.NewRequest("GET", "/users/7", nil)
+	count := func(handler http.Handler) float64 {
+		return testing.AllocsPerRun(1000, func() {
+			ctx, cancel := context.WithCancel(context.Background())
+			handler.ServeHTTP(w, r.WithContext(ctx))
+			cancel()
+		})
+	}
+	// The exchange, its request and its writer, and the watch for a client that leaves.
+	if more := count(malti.Middleware(bare)) - count(bare); more > 9 {
+		t.Errorf("%v allocations a request", more)
 	}
 }

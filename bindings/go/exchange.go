@@ -149,6 +149,13 @@ func (e *Exchange) answered(status int) {
 	}
 }
 
+// head is answered for a status that is sent: what is only information comes before the answer.
+func (e *Exchange) head(status int) {
+	if status >= 200 || status == http.StatusSwitchingProtocols {
+		e.answered(status)
+	}
+}
+
 // finish is End for what an [http.ResponseWriter] was told. A handler that says nothing is answered 200.
 func (e *Exchange) finish(recovered any) {
 	status := int(e.status.Load())

@@ -1,14 +1,9 @@
 package malti
 
 import (
-	"bufio"
 	"fmt"
-	"io"
-	"net"
 	"net/http"
 	"strings"
-
-	"github.com/felixge/httpsnoop"
 )
 
 // Option is a setting of a middleware.
@@ -139,58 +134,4 @@ func (h *handler) otherMethod(w http.ResponseWriter, passed *http.Request) strin
 	probe.Method = method
 	_, pattern := mux.Handler(probe)
 	return pattern
-}
-
-// watched is w with all that it can do (flush, hijack, sendfile …), and tells e of the answer's head.
-func watched(w http.ResponseWriter, e *Exchange) http.ResponseWriter {
-	return httpsnoop.Wrap(w, httpsnoop.Hooks{
-		WriteHeader: func(next httpsnoop.WriteHeaderFunc) httpsnoop.WriteHeaderFunc {
-			return func(code int) {
-				// What is only information comes before the answer.
-				if code >= 200 || code == http.StatusSwitchingProtocols {
-					e.answered(code)
-				}
-				next(code)
-			}
-		},
-		Write: func(next httpsnoop.WriteFunc) httpsnoop.WriteFunc {
-			return func(body []byte) (int, error) {
-				e.answered(http.StatusOK)
-				return next(body)
-			}
-		},
-		WriteString: func(next httpsnoop.WriteStringFunc) httpsnoop.WriteStringFunc {
-			return func(body string) (int, error) {
-				e.answered(http.StatusOK)
-				return next(body)
-			}
-		},
-		ReadFrom: func(next httpsnoop.ReadFromFunc) httpsnoop.ReadFromFunc {
-			return func(body io.Reader) (int64, error) {
-				e.answered(http.StatusOK)
-				return next(body)
-			}
-		},
-		Flush: func(next httpsnoop.FlushFunc) httpsnoop.FlushFunc {
-			return func() {
-				e.answered(http.StatusOK)
-				next()
-			}
-		},
-		FlushError: func(next httpsnoop.FlushErrorFunc) httpsnoop.FlushErrorFunc {
-			return func() error {
-				e.answered(http.StatusOK)
-				return next()
-			}
-		},
-		Hijack: func(next httpsnoop.HijackFunc) httpsnoop.HijackFunc {
-			return func() (net.Conn, *bufio.ReadWriter, error) {
-				conn, buffer, err := next()
-				if err == nil {
-					e.answered(http.StatusSwitchingProtocols)
-				}
-				return conn, buffer, err
-			}
-		},
-	})
 }

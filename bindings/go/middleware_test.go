@@ -480,6 +480,146 @@ func TestTheWriterKeepsItsAbilities(t *testing.T) {
 		"GET /hijack 101 anonymous", "GET /late-hijack 202 anonymous")
 }
 
+// What a writer may be able to do.
+var abilities = map[string]func(http.ResponseWriter) bool{
+	"Flush":       can[http.Flusher],
+	"FlushError":  can[interface{ FlushError() error }],
+	"CloseNotify": can[interface{ CloseNotify() <-chan bool }],
+	"Hijack":      can[http.Hijacker],
+	"ReadFrom":    can[io.ReaderFrom],
+	"deadlines": can[interface {
+		SetReadDeadline(time.Time) error
+		SetWriteDeadline(time.Time) error
+	}],
+	"EnableFullDuplex": can[interface{ EnableFullDuplex() error }],
+	"Push":             can[http.Pusher],
+	"WriteString":      can[io.StringWriter],
+}
+
+func can[T any](w http.ResponseWriter) bool {
+	_, ok := w.(T)
+	return ok
+}
+
+// ofServer is what both of net/http's server's writers can do.
+type ofServer interface {
+	http.ResponseWriter
+	http.Flusher
+	io.StringWriter
+	FlushError() error
+	CloseNotify() <-chan bool
+	SetReadDeadline(time.Time) error
+	SetWriteDeadline(time.Time) error
+	EnableFullDuplex() error
+}
+
+// Handlers ask a writer what it can do: the one that they get can what the one outside can, and no more.
+func TestTheWriterHasTheSameAbilities(t *testing.T) {
+	compared := func(wanted ...string) http.Handler {
+		return http.HandlerFunc(func(outer http.ResponseWriter, r *http.Request) {
+			for _, name := range wanted {
+				if ability := abilities[name]; ability == nil || !ability(outer) {
+					t.Errorf("%T lacks %s", outer, name)
+				}
+			}
+			malti.Middleware(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+				if w == outer {
+					t.Error("it is not watched")
+				}
+				for name, ability := range abilities {
+					if ability(w) != ability(outer) {
+						t.Errorf("%s: %T %v, %T %v", name, outer, ability(outer), w, ability(w))
+					}
+				}
+				if inner := w.(interface{ Unwrap() http.ResponseWriter }).Unwrap(); inner != outer {
+					t.Errorf("inside %T there is %T", w, inner)
+				}
+			})).ServeHTTP(outer, r)
+		})
+	}
+	first := serving(t, compared("Hijack", "ReadFrom"))
+	second := httptest.NewUnstartedServer(compared("Push"))
+	second.EnableHTTP2 = true
+	second.StartTLS()
+	defer second.Close()
+	others := []http.ResponseWriter{
+		httptest.NewRecorder(),
+		&struct{ http.ResponseWriter }{},
+		&struct{ ofServer }{},
+		&struct {
+			ofServer
+			http.Hijacker
+		}{},
+		&struct {
+			ofServer
+			http.Hijacker
+			io.ReaderFrom
+			http.Pusher
+		}{},
+		&struct {
+			ofServer
+			io.ReaderFrom
+			http.Pusher
+		}{},
+	}
+	recording(t, settings(), 2+len(others), func() {
+		ask(t, "GET", first.URL)
+		answer, err := second.Client().Get(second.URL)
+		check(t, err)
+		answer.Body.Close()
+		for _, w := range others {
+			compared().ServeHTTP(w, httptest.NewRequest("GET", "/", nil))
+		}
+	})
+}
+
+// Whichever way an answer begins, it is 200.
+func TestEveryWayToBegin(t *testing.T) {
+	ways := map[string]func(http.ResponseWriter) error{
+		"/write":  func(w http.ResponseWriter) error { _, err := w.Write([]byte("x")); return err },
+		"/string": func(w http.ResponseWriter) error { _, err := w.(io.StringWriter).WriteString("x"); return err },
+		"/flush":  func(w http.ResponseWriter) error { w.(http.Flusher).Flush(); return nil },
+		"/error":  func(w http.ResponseWriter) error { return w.(interface{ FlushError() error }).FlushError() },
+		"/read": func(w http.ResponseWriter) error {
+			_, err := w.(io.ReaderFrom).ReadFrom(strings.NewReader("x"))
+			return err
+		},
+	}
+	handler := malti.Middleware(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		check(t, ways[r.URL.Path](w))
+		// Too late: the head has left, or is as it was when the handler began to write.
+		w.WriteHeader(http.StatusTeapot)
+	}))
+	first := httptest.NewUnstartedServer(handler)
+	second := httptest.NewUnstartedServer(handler)
+	second.EnableHTTP2 = true
+	for _, server := range []*httptest.Server{first, second} {
+		server.Config.ErrorLog = log.New(io.Discard, "", 0)
+	}
+	first.Start()
+	defer first.Close()
+	second.StartTLS()
+	defer second.Close()
+	var wanted []string
+	got := recording(t, settings(), 2*len(ways)-1, func() {
+		for _, server := range []*httptest.Server{first, second} {
+			for target := range ways {
+				if server == second && target == "/read" {
+					continue
+				}
+				wanted = append(wanted, "GET "+target+" 200 anonymous")
+				answer, err := server.Client().Get(server.URL + target)
+				check(t, err)
+				answer.Body.Close()
+				if answer.StatusCode != http.StatusOK {
+					t.Errorf("%s: %s", target, answer.Status)
+				}
+			}
+		}
+	})
+	same(t, got, wanted...)
+}
+
 // What a ResponseController does reaches the connection: an answer flows while the request still comes.
 func TestBothWaysAtOnce(t *testing.T) {
 	server := serving(t, malti.Middleware(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
