@@ -10,6 +10,8 @@ use std::time::Duration;
 
 use spin::mutex::{SpinMutex, SpinMutexGuard};
 
+use crate::sys;
+
 /// Looks before the first nap: about a microsecond, in which a holder that runs is done.
 const LOOKS: u32 = 100;
 /// One that takes longer waits for a processor. Each nap is twice as long as the one before, so that those who wait for
@@ -45,7 +47,7 @@ impl<T> ShortLock<T> {
         }
         let mut nap = FIRST_NAP;
         loop {
-            std::thread::sleep(nap);
+            sys::nap(nap);
             if let Some(guard) = self.0.try_lock() {
                 return guard;
             }

@@ -19,9 +19,11 @@ pub(crate) use prefetch::prefetch;
 pub(crate) use region::{DATA_BYTES, HEAD_BYTES, REGION_BYTES, Region};
 #[cfg(unix)]
 pub(crate) use unix::{
-    monotonic_ns, now_us, on_fork_child, pin_image, process_ending, spawn, strnlen, write_stderr,
+    monotonic_ns, nap, now_us, on_fork_child, pin_image, process_ending, spawn, strnlen,
+    write_stderr,
 };
 #[cfg(windows)]
 pub(crate) use windows::{
-    monotonic_ns, now_us, on_fork_child, pin_image, process_ending, spawn, strnlen, write_stderr,
+    monotonic_ns, nap, now_us, on_fork_child, pin_image, process_ending, spawn, strnlen,
+    write_stderr,
 };

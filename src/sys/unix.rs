@@ -5,6 +5,9 @@ use std::io;
 use std::mem::MaybeUninit;
 use std::ptr;
 use std::sync::atomic::{AtomicU32, Ordering};
+#[cfg(any(target_os = "linux", target_os = "android"))]
+use std::sync::{Condvar, Mutex};
+use std::time::Duration;
 
 /// Runs `child` in the child process after each later fork.
 pub(crate) fn on_fork_child(child: extern "C" fn()) {
@@ -79,6 +82,23 @@ pub(crate) fn spawn(
     // SAFETY: `before` was filled by pthread_sigmask above.
     unsafe { libc::pthread_sigmask(libc::SIG_SETMASK, before.as_ptr(), ptr::null_mut()) };
     spawned.map(drop)
+}
+
+/// Sleeps for about so long. A thread of the host that is cancelled (`pthread_cancel`) must not end in here: it may hold
+/// locks of ours, and the C library's unwinding aborts the process at the first frame of Rust that catches panics. So it
+/// waits for what never comes, where `nanosleep` is a cancellation point.
+#[cfg(any(target_os = "linux", target_os = "android"))]
+pub(crate) fn nap(time: Duration) {
+    let nobody = Mutex::new(());
+    if let Ok(held) = nobody.lock() {
+        let _ = Condvar::new().wait_timeout(held, time);
+    }
+}
+
+/// Sleeps for so long. Elsewhere std's condition variables allocate, and are cancellation points as well.
+#[cfg(not(any(target_os = "linux", target_os = "android")))]
+pub(crate) fn nap(time: Duration) {
+    std::thread::sleep(time);
 }
 
 /// Writes to standard error by itself: `std::io::stderr()` has a lock, which a forked child may inherit held. A reader

@@ -52,6 +52,10 @@ pub(crate) fn write_stderr(line: &[u8]) {
     let _ = io::stderr().write_all(line);
 }
 
+pub(crate) fn nap(time: std::time::Duration) {
+    std::thread::sleep(time);
+}
+
 /// Microseconds since 1970 UTC, at least 1.
 pub(crate) fn now_us() -> i64 {
     std::time::SystemTime::now()
