@@ -29,10 +29,9 @@ const LONGEST: Duration = Duration::from_secs(24 * 3600);
 const LONGEST_CONNECT: Duration = Duration::from_secs(10);
 /// The server closes an idle connection after 5 s; one that is about to be closed is not used.
 const MAX_IDLE: Duration = Duration::from_secs(4);
-const INPUT: usize = 16 * 1024;
-/// What is handed to the system at once: the whole of most batches. Each time costs about as much as what 30 records
-/// take otherwise, and wakes the server. A little more would be memory that malloc maps anew for each connection.
-const OUTPUT: usize = 120 * 1024;
+/// Not more: each part of a buffer that the system takes has the time limit anew, so that a request over a slow
+/// connection would take longer than it may.
+const BUFFER: usize = 16 * 1024;
 const MAX_ANSWER: u64 = 64 * 1024;
 
 /// Everything about a server that outlives a round.
@@ -88,8 +87,8 @@ impl Server {
             .max_idle_age(MAX_IDLE)
             .max_idle_connections(idle)
             .max_idle_connections_per_host(idle)
-            .input_buffer_size(INPUT)
-            .output_buffer_size(OUTPUT)
+            .input_buffer_size(BUFFER)
+            .output_buffer_size(BUFFER)
             .accept_encoding("identity")
             .user_agent(settings.user_agent.clone())
             .build();
