@@ -45,7 +45,7 @@ func HTTPSource(r *http.Request) Source {
 type Exchange struct {
 	context.Context
 	source  Source
-	started time.Time
+	started time.Duration
 	// headers are those that the rules read, as the library wants them: in room, as long as they fit.
 	headers []byte
 	room    [96]byte
@@ -65,6 +65,9 @@ type Exchange struct {
 	level                       level
 	over                        bool
 }
+
+// epoch is what times are measured from: Since asks one clock, Now two.
+var epoch = time.Now()
 
 type exchangeKey struct{}
 
@@ -93,7 +96,7 @@ func Begin(ctx context.Context, source Source) *Exchange {
 }
 
 func begin(ctx context.Context, w *watch, source Source) *Exchange {
-	e := &Exchange{Context: ctx, source: source, started: time.Now()}
+	e := &Exchange{Context: ctx, source: source, started: time.Since(epoch)}
 	// Now: a handler may change them, in a goroutine of its own perhaps.
 	e.headers = source.block(e.room[:0], w.headers)
 	e.source.Header = nil
@@ -107,7 +110,7 @@ func begin(ctx context.Context, w *watch, source Source) *Exchange {
 func (e *Exchange) leave() {
 	// A deadline is the service's own doing.
 	if errors.Is(e.Err(), context.Canceled) {
-		e.left.CompareAndSwap(0, max(int64(time.Since(e.started)), 1))
+		e.left.CompareAndSwap(0, max(int64(time.Since(epoch)-e.started), 1))
 	}
 }
 
@@ -174,7 +177,7 @@ func (e *Exchange) End(status int, begun bool, recovered any) {
 	if e == nil {
 		return
 	}
-	elapsed := time.Since(e.started)
+	elapsed := time.Since(epoch) - e.started
 	if e.forget != nil {
 		e.forget()
 		// A handler may hear of it, and be done, before the watch does.
@@ -218,10 +221,17 @@ func (s *Source) block(block []byte, names []string) []byte {
 			block = append(append(block, value...), 0)
 		}
 	}
+	// The names are in canonical form already.
+	header, plain := s.Header.(http.Header)
 	for _, name := range names {
-		if name == "Host" {
+		switch {
+		case name == "Host":
 			add(name, s.Host)
-		} else if s.Header != nil {
+		case plain:
+			for _, value := range header[name] {
+				add(name, value)
+			}
+		case s.Header != nil:
 			for _, value := range s.Header.Values(name) {
 				add(name, value)
 			}
