@@ -1,8 +1,10 @@
 package malti
 
 import (
+	"maps"
 	"strings"
 	"sync"
+	"sync/atomic"
 )
 
 // A service has far fewer. What is made up for each request is brought into normal form each time.
@@ -10,19 +12,20 @@ const routesKept = 4096
 
 type route struct{ dialect, pattern string }
 
+// routes are read without a lock: a map that changes no more, and is copied for each new one.
 var routes = struct {
-	sync.RWMutex
-	normal map[route]string
-}{normal: map[route]string{}}
+	sync.Mutex
+	normal atomic.Pointer[map[route]string]
+}{}
+
+func init() { routes.normal.Store(&map[route]string{}) }
 
 // NormalizeRoute brings a route's pattern into normal form, "/users/{user_id}". dialect says whose
 // syntax it is: "go" (net/http), "chi", "gorilla", "gin", "echo", "fiber", "plain", and those of other
 // languages' frameworks. Results are kept, so that a route costs its work once. A pattern of an unknown
 // dialect stays as it is.
 func NormalizeRoute(dialect, pattern string) string {
-	routes.RLock()
-	normal, ok := routes.normal[route{dialect, pattern}]
-	routes.RUnlock()
+	normal, ok := (*routes.normal.Load())[route{dialect, pattern}]
 	if ok {
 		return normal
 	}
@@ -31,9 +34,11 @@ func NormalizeRoute(dialect, pattern string) string {
 	}
 	routes.Lock()
 	defer routes.Unlock()
-	if len(routes.normal) < routesKept {
+	if known := *routes.normal.Load(); len(known) < routesKept {
+		known = maps.Clone(known)
 		// The pattern may be in a buffer of the router's that it uses again.
-		routes.normal[route{strings.Clone(dialect), strings.Clone(pattern)}] = normal
+		known[route{strings.Clone(dialect), strings.Clone(pattern)}] = normal
+		routes.normal.Store(&known)
 	}
 	return normal
 }
